@@ -1,0 +1,5 @@
+"""`python -m gateway` is `front-door`."""
+
+from gateway.cli import main
+
+main()

@@ -1,0 +1,171 @@
+"""Assembles the web application, one cleanup context a resource, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+import asyncpg
+import msgspec
+import structlog
+from aiohttp import web
+
+from gateway import postgres
+from gateway.api import callbacks, docs, openapi, ops, staff
+from gateway.api.auth import KEYS, Keys, authenticate
+from gateway.api.endpoint import ENDPOINTS, METRICS, Endpoint, add_endpoints, route_name
+from gateway.api.problems import answer_problems
+from gateway.clock import Clock, SystemClock
+from gateway.connections import make_lines
+from gateway.delivery.courier import Courier
+from gateway.delivery.status import StatusSync
+from gateway.errors import StartError, StoreUnavailable
+from gateway.intake import Intake
+from gateway.metrics import Metrics
+from gateway.settings import Settings
+from gateway.store.migrate import migrate
+from gateway.store.pool import AWAY, Pool, open_pool
+from gateway.store.writer import Writer
+from gateway.understanding import Understanding
+from gateway.watch import watching
+from routing_rules.door import Door
+
+log = structlog.get_logger()
+
+SURFACES = (staff, callbacks, ops, openapi, docs)
+"""Each module brings its `ENDPOINTS`."""
+
+MOST_BYTES = 256 * 1024
+DRAINING = web.AppKey("draining", asyncio.Event)
+COURIER = web.AppKey("courier", Courier)
+
+
+def build(
+    settings: Settings, door: Door, environ: Mapping[str, str], *, clock: Clock | None = None
+) -> web.Application:
+    """The application. Resources open when it starts, in order, and close in reverse."""
+    clock = clock or SystemClock()
+    metrics = Metrics()
+    app = web.Application(middlewares=[_measure, answer_problems, authenticate], client_max_size=MOST_BYTES)
+    app[METRICS] = metrics
+    app[ENDPOINTS] = {}
+    app[DRAINING] = asyncio.Event()
+    app[callbacks.CLOCK] = clock
+    app[staff.UNDERSTANDING] = Understanding(door, metrics)
+    app[callbacks.LINES] = make_lines(door, settings, environ, clock, metrics)
+    endpoints = [endpoint for surface in SURFACES for endpoint in surface.ENDPOINTS]
+    add_endpoints(app, endpoints)
+    _add_documents(app, endpoints)
+    app.cleanup_ctx.append(lambda app: _store(app, settings))
+    app.cleanup_ctx.append(_lines)
+    app.cleanup_ctx.append(lambda app: _courier(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
+    app.cleanup_ctx.append(_watch)
+    return app
+
+
+def _add_documents(app: web.Application, endpoints: list[Endpoint]) -> None:
+    app[openapi.DOCUMENT] = openapi.encode(endpoints)
+    app[docs.PAGE] = docs.page(msgspec.json.decode(app[openapi.DOCUMENT]))
+    app[docs.HOME] = docs.home_page()
+
+
+async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None]:
+    async with contextlib.AsyncExitStack() as stack:
+        url = settings.database_url
+        if url is None:
+            url = await stack.enter_async_context(postgres.running(postgres.data_folder(settings.data_dir)))
+        pool = await stack.enter_async_context(
+            open_pool(url, size=settings.pool_size + settings.writers + 2, timeout=settings.connect_timeout)
+        )
+        await prepare(pool)
+        app[staff.POOL] = pool
+        app[KEYS] = Keys(pool, app[callbacks.CLOCK])
+        app[ops.CHECKS] = lambda: asyncio.ensure_future(_checks(app))
+        yield
+
+
+async def prepare(pool: Pool) -> None:
+    """Bring the schema up to date. Raises `StartError` if the database cannot be used."""
+    try:
+        async with pool.acquire() as connection:
+            for name in await migrate(connection):
+                log.info("migration applied", name=name)
+    except (*AWAY, StoreUnavailable) as error:
+        raise StartError(f"the database cannot be reached: {error.__cause__ or error}") from None
+    except asyncpg.PostgresError as error:
+        raise StartError(f"the database cannot be used: {error}") from None
+
+
+async def _lines(app: web.Application) -> AsyncIterator[None]:
+    yield
+    for line in app[callbacks.LINES].values():
+        await line.adapter.close()
+
+
+async def _courier(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    understanding, lines = app[staff.UNDERSTANDING], app[callbacks.LINES]
+    courier = Courier(
+        app[staff.POOL],
+        lines,
+        understanding,
+        clock,
+        app[METRICS],
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        poll=settings.courier_poll,
+        callback_base=settings.public_url or f"http://{settings.host}:{settings.port}",
+    )
+    app[COURIER] = courier
+    sync = StatusSync(app[staff.POOL], lines, understanding, clock, app[METRICS], on_handed_on=courier.wake)
+    app[callbacks.STATUS] = sync
+    async with courier.running(settings.drain), sync.polling():
+        yield
+
+
+async def _intake(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    writer = Writer(app[staff.POOL], app[METRICS], batch=settings.batch, most_waiting=settings.max_in_flight)
+    app[staff.INTAKE] = Intake(
+        app[staff.UNDERSTANDING],
+        writer,
+        clock,
+        app[METRICS],
+        most_in_flight=settings.max_in_flight,
+        on_accepted=app[COURIER].wake,
+    )
+    async with writer.group.running(settings.writers):
+        yield
+
+
+async def _watch(app: web.Application) -> AsyncIterator[None]:
+    async with watching(app[staff.POOL], app[METRICS], app[callbacks.LINES].keys()):
+        yield
+
+
+async def _checks(app: web.Application) -> ops.Readiness:
+    checks = {"rules": "ok", "engine": app[staff.UNDERSTANDING].door.engine}
+    ready = True
+    if app[DRAINING].is_set():
+        checks["process"], ready = "shutting down", False
+    try:
+        async with asyncio.timeout(2):
+            await app[staff.POOL].fetchval("SELECT 1")
+        checks["database"] = "ok"
+    except (*AWAY, StoreUnavailable):
+        checks["database"], ready = "away", False
+    missing = sorted("/".join(name) for name, line in app[callbacks.LINES].items() if not line.connected)
+    checks["organisations"] = (
+        f"degraded: to the worklist, not connected: {', '.join(missing)}" if missing else "ok"
+    )
+    return ops.Readiness(ready=ready, checks=checks)
+
+
+@web.middleware
+async def _measure(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    metrics = request.app[METRICS]
+    with metrics.in_flight.track_inprogress(), metrics.http.labels(route_name(request)).time():
+        return await handler(request)

@@ -1,0 +1,114 @@
+"""One attempt: call the adapter, and say what its ending means for the delivery."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from adapters.base import Deduplication, Handover, Receipt, Refused, Unavailable, Uncertain
+from gateway.delivery.limits import backoff
+from gateway.delivery.line import Line
+from gateway.model import DeliveryState
+from gateway.store.claims import Claim
+
+log = structlog.get_logger()
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an attempt and what the delivery becomes."""
+
+    outcome: str
+    """`accepted`, `refused`, `unavailable` or `uncertain`."""
+    state: DeliveryState
+    detail: str
+    status: int | None = None
+    wait: timedelta = timedelta()
+    """Until the next attempt, while `state` is waiting."""
+    check_first: bool = False
+    receipt: Receipt | None = None
+
+
+async def attempt(line: Line, claim: Claim, handover: Handover) -> Result:
+    """Hand over once, asking first where an earlier attempt may have arrived. Never raises but for cancellation."""
+    limit = line.organisation.delivery.timeout
+    try:
+        async with asyncio.timeout(
+            limit + 2
+        ):  # the adapter keeps the limit itself; this is for one that does not
+            receipt = await _deliver(line, claim, handover)
+    except Refused as error:
+        line.breaker.succeeded()
+        return Result(
+            outcome="refused", state=DeliveryState.REFUSED, detail=error.detail, status=error.status
+        )
+    except Unavailable as error:
+        line.breaker.failed(error.retry_after)
+        return _try_again(
+            line,
+            claim,
+            "unavailable",
+            error.detail,
+            error.status,
+            asked=error.retry_after,
+            check=claim.check_first,
+        )
+    except Uncertain as error:
+        line.breaker.failed()
+        return _uncertain(line, claim, error.detail, error.status)
+    except TimeoutError:
+        line.breaker.failed()
+        return _uncertain(line, claim, f"no answer within {limit:g} s", None)
+    except Exception as error:
+        line.breaker.failed()
+        log.exception("adapter failed", organisation=claim.organisation, reference=claim.reference)
+        return _uncertain(line, claim, f"fault in the adapter: {type(error).__name__}", None)
+    line.breaker.succeeded()
+    return Result(outcome="accepted", state=DeliveryState.DELIVERED, detail=receipt.detail, receipt=receipt)
+
+
+async def _deliver(line: Line, claim: Claim, handover: Handover) -> Receipt:
+    if claim.check_first and line.adapter.deduplication is Deduplication.LOOKUP:
+        found = await line.adapter.lookup(handover.delivery_id)
+        if found is not None:
+            return found
+    if claim.check_first and line.adapter.deduplication is Deduplication.NONE:
+        raise Uncertain("an earlier attempt may have arrived and this organisation cannot be asked")
+    return await line.adapter.deliver(handover)
+
+
+def _uncertain(line: Line, claim: Claim, detail: str, status: int | None) -> Result:
+    if line.adapter.deduplication is Deduplication.NONE:
+        return Result(outcome="uncertain", state=DeliveryState.UNCERTAIN, detail=detail, status=status)
+    return _try_again(line, claim, "uncertain", detail, status, check=True)
+
+
+def _try_again(
+    line: Line,
+    claim: Claim,
+    outcome: str,
+    detail: str,
+    status: int | None,
+    *,
+    check: bool,
+    asked: float | None = None,
+) -> Result:
+    if claim.attempt >= line.organisation.delivery.max_attempts:
+        return Result(
+            outcome=outcome, state=DeliveryState.DEAD, detail=detail, status=status, check_first=check
+        )
+    return Result(
+        outcome=outcome,
+        state=DeliveryState.WAITING,
+        detail=detail,
+        status=status,
+        wait=backoff(claim.attempt, asked=asked),
+        check_first=check,
+    )
+
+
+def due_again(result: Result, now: datetime) -> datetime:
+    """When a delivery that waits is due."""
+    return now + result.wait

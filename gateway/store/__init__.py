@@ -1,0 +1,1 @@
+"""PostgreSQL, the only store. SQL stands beside the function that runs it."""

@@ -1,0 +1,147 @@
+"""The courier's queue: claim what is due, put it back, and take over from couriers that died.
+
+A claim raises `attempt` and `fence` in the row. Whatever ends the claim must name its fence, so a courier that slept
+past its lease cannot end a claim that is no longer its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from gateway.store.pool import Pool
+
+
+class Slot(msgspec.Struct, frozen=True, kw_only=True):
+    """How many deliveries one organisation may be handed now, and how long the claims last."""
+
+    authority_id: str
+    organisation: str
+    free: int
+    lease: timedelta
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that is this courier's until its lease ends, with what the hand-over needs."""
+
+    authority_id: str
+    delivery_id: UUID
+    referral_id: UUID
+    request_id: UUID
+    organisation: str
+    role: str
+    attempt: int
+    fence: int
+    check_first: bool
+    """An earlier attempt may have arrived."""
+    traceparent: str
+    queued_at: datetime
+    reference: str
+    created_at: datetime
+    text: str
+    service: str | None
+    priority: str
+    chain: list[str]
+    citizen: dict[str, Any]
+    postcode: str | None
+
+
+# For each slot its own index scan in the order of the index, so that the cost follows the batch and not the table.
+_CLAIM: Final = """
+WITH due AS (
+    SELECT d.authority_id, d.delivery_id, s.lease
+    FROM unnest($1::text[], $2::text[], $3::int[], $4::interval[]) AS s (authority_id, organisation, free, lease)
+    CROSS JOIN LATERAL (
+        SELECT authority_id, delivery_id FROM deliveries
+        WHERE authority_id = s.authority_id AND organisation = s.organisation AND state = 'waiting' AND due_at <= $5
+        ORDER BY priority, due_at LIMIT s.free FOR UPDATE SKIP LOCKED
+    ) AS d
+), claimed AS (
+    UPDATE deliveries AS d
+    SET state = 'claimed', attempt = d.attempt + 1, fence = d.fence + 1, lease_until = $5 + due.lease, claimed_by = $6,
+        updated_at = $5
+    FROM due WHERE d.authority_id = due.authority_id AND d.delivery_id = due.delivery_id
+    RETURNING d.*
+)
+SELECT c.authority_id, c.delivery_id, c.referral_id, c.request_id, c.organisation, c.role, c.attempt, c.fence,
+       c.check_first, c.traceparent, c.created_at AS queued_at, q.reference, q.created_at, r.text, r.service, r.priority,
+       r.chain, q.citizen, q.postcode
+FROM claimed AS c
+JOIN referrals AS r USING (authority_id, referral_id)
+JOIN requests AS q ON q.authority_id = c.authority_id AND q.request_id = c.request_id
+ORDER BY c.priority, c.due_at
+"""
+
+
+async def claim(pool: Pool, slots: Sequence[Slot], now: datetime, worker: str) -> list[Claim]:
+    """Claim up to `free` due deliveries for each slot, most pressing first."""
+    rows = await pool.fetch(
+        _CLAIM,
+        [slot.authority_id for slot in slots],
+        [slot.organisation for slot in slots],
+        [slot.free for slot in slots],
+        [slot.lease for slot in slots],
+        now,
+        worker,
+    )
+    return [Claim(**dict(row)) for row in rows]
+
+
+async def release(pool: Pool, claims: Sequence[Claim], now: datetime) -> None:
+    """Give back claims whose hand-over was never begun; they cost no attempt."""
+    await pool.execute(
+        "UPDATE deliveries AS d SET state = 'waiting', attempt = d.attempt - 1, lease_until = NULL, claimed_by = NULL,"
+        " updated_at = $4 FROM unnest($1::text[], $2::uuid[], $3::int[]) AS c (authority_id, delivery_id, fence)"
+        " WHERE d.authority_id = c.authority_id AND d.delivery_id = c.delivery_id AND d.fence = c.fence"
+        " AND d.state = 'claimed'",
+        [claim.authority_id for claim in claims],
+        [claim.delivery_id for claim in claims],
+        [claim.fence for claim in claims],
+        now,
+    )
+
+
+_TAKE_BACK: Final = """
+WITH expired AS (
+    SELECT authority_id, delivery_id FROM deliveries
+    WHERE state = 'claimed' AND lease_until < $1 ORDER BY lease_until LIMIT 500 FOR UPDATE SKIP LOCKED
+), freed AS (
+    UPDATE deliveries AS d
+    SET state = 'waiting', check_first = true, lease_until = NULL, claimed_by = NULL, due_at = $1, updated_at = $1,
+        last_outcome = 'expired'
+    FROM expired AS e WHERE d.authority_id = e.authority_id AND d.delivery_id = e.delivery_id
+    RETURNING d.authority_id, d.delivery_id, d.attempt, d.fence
+)
+INSERT INTO attempts (authority_id, delivery_id, attempt, fence, started_at, finished_at, outcome, detail)
+SELECT authority_id, delivery_id, attempt, fence, $1, $1, 'expired', 'the courier that had it stopped answering' FROM freed
+ON CONFLICT DO NOTHING
+RETURNING authority_id
+"""
+
+
+async def take_back_expired(pool: Pool, now: datetime) -> int:
+    """Free the claims of couriers that died or froze. They may have sent it: the next attempt checks first."""
+    return len(await pool.fetch(_TAKE_BACK, now))
+
+
+class Backlog(msgspec.Struct, frozen=True, kw_only=True):
+    """What one organisation's queue holds in one state."""
+
+    authority_id: str
+    organisation: str
+    state: str
+    count: int
+    oldest: datetime
+
+
+async def backlog(pool: Pool) -> list[Backlog]:
+    """Every queue that is not empty."""
+    rows = await pool.fetch(
+        "SELECT authority_id, organisation, state, count(*) AS count, min(created_at) AS oldest FROM deliveries"
+        " WHERE state IN ('waiting', 'claimed', 'dead', 'uncertain') GROUP BY authority_id, organisation, state"
+    )
+    return [Backlog(**dict(row)) for row in rows]

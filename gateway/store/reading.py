@@ -1,0 +1,164 @@
+"""Reading requests back: one whole, or a page of many."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from gateway.store.pool import Connection, Pool
+
+
+class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at handing over, and what came back."""
+
+    attempt: int
+    started_at: datetime
+    finished_at: datetime
+    outcome: str
+    status: int | None
+    detail: str
+
+
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The handing over to one organisation."""
+
+    delivery_id: UUID
+    organisation: str
+    role: str
+    state: str
+    attempt: int
+    due_at: datetime
+    external_reference: str | None
+    external_status: str | None
+    last_outcome: str | None
+    updated_at: datetime
+    attempts: list[AttemptRow] = []
+
+
+class ReferralRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One need of the request and where it stands."""
+
+    referral_id: UUID
+    part: int
+    text: str
+    service: str | None
+    organisation: str | None
+    state: str
+    priority: str
+    created_at: datetime
+    updated_at: datetime
+    deliveries: list[DeliveryRow] = []
+
+
+class EventRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened."""
+
+    at: datetime
+    kind: str
+    actor: str
+    referral_id: UUID | None
+    detail: dict[str, Any]
+
+
+class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it is kept."""
+
+    reference: str
+    channel: str
+    text: str
+    citizen: dict[str, Any]
+    postcode: str | None
+    emergency: str | None
+    decision: dict[str, Any]
+    created_at: datetime
+    created_by: str
+    trace_id: str
+    referrals: list[ReferralRow] = []
+    events: list[EventRow] = []
+
+
+class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A request in a list: no citizen's details."""
+
+    request_id: UUID
+    reference: str
+    channel: str
+    text: str
+    emergency: str | None
+    created_at: datetime
+    referrals: list[dict[str, Any]]
+
+
+async def read_request(pool: Pool, authority: str, reference: str) -> RequestRow | None:
+    """Everything known of one request, from one snapshot."""
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        row = await connection.fetchrow(
+            "SELECT request_id, reference, channel, text, citizen, postcode, emergency, decision, created_at, created_by,"
+            " trace_id FROM requests WHERE authority_id = $1 AND reference = $2",
+            *(authority, reference),
+        )
+        if row is None:
+            return None
+        request_id = row["request_id"]
+        referrals = await _referrals(connection, authority, request_id)
+        events = await connection.fetch(
+            "SELECT at, kind, actor, referral_id, detail FROM events"
+            " WHERE authority_id = $1 AND request_id = $2 ORDER BY event_id",
+            *(authority, request_id),
+        )
+    fields = {name: value for name, value in row.items() if name != "request_id"}
+    return RequestRow(**fields, referrals=referrals, events=[EventRow(**dict(event)) for event in events])
+
+
+async def _referrals(connection: Connection, authority: str, request_id: UUID) -> list[ReferralRow]:
+    referrals = await connection.fetch(
+        "SELECT referral_id, part, text, service, organisation, state, priority, created_at, updated_at FROM referrals"
+        " WHERE authority_id = $1 AND request_id = $2 ORDER BY part",
+        *(authority, request_id),
+    )
+    deliveries = await connection.fetch(
+        "SELECT referral_id, delivery_id, organisation, role, state, attempt, due_at, external_reference, external_status,"
+        " last_outcome, updated_at FROM deliveries WHERE authority_id = $1 AND referral_id = ANY($2) ORDER BY delivery_id",
+        *(authority, [row["referral_id"] for row in referrals]),
+    )
+    attempts = await connection.fetch(
+        "SELECT delivery_id, attempt, started_at, finished_at, outcome, status, detail FROM attempts"
+        " WHERE authority_id = $1 AND delivery_id = ANY($2) ORDER BY fence",
+        *(authority, [row["delivery_id"] for row in deliveries]),
+    )
+    tries: dict[UUID, list[AttemptRow]] = {}
+    for row in attempts:
+        fields = dict(row)
+        tries.setdefault(fields.pop("delivery_id"), []).append(AttemptRow(**fields))
+    handed: dict[UUID, list[DeliveryRow]] = {}
+    for row in deliveries:
+        fields = dict(row)
+        referral_id = fields.pop("referral_id")
+        handed.setdefault(referral_id, []).append(
+            DeliveryRow(**fields, attempts=tries.get(fields["delivery_id"], []))
+        )
+    return [ReferralRow(**dict(row), deliveries=handed.get(row["referral_id"], [])) for row in referrals]
+
+
+async def list_requests(
+    pool: Pool, authority: str, *, before: UUID | None, limit: int, state: str | None = None
+) -> list[SummaryRow]:
+    """A page of requests, newest first: those older than `before`; with `state`, only where a referral is in it."""
+    rows = await pool.fetch(
+        "SELECT q.request_id, q.reference, q.channel, q.text, q.emergency, q.created_at,"
+        " coalesce((SELECT jsonb_agg(jsonb_build_object('service', r.service, 'organisation', r.organisation,"
+        "   'state', r.state, 'priority', r.priority) ORDER BY r.part) FROM referrals AS r"
+        "   WHERE r.authority_id = q.authority_id AND r.request_id = q.request_id), '[]'::jsonb) AS referrals"
+        " FROM requests AS q WHERE q.authority_id = $1 AND ($2::uuid IS NULL OR q.request_id < $2)"
+        " AND ($4::text IS NULL OR EXISTS (SELECT FROM referrals AS r WHERE r.authority_id = q.authority_id"
+        "   AND r.request_id = q.request_id AND r.state = $4))"
+        " ORDER BY q.request_id DESC LIMIT $3",
+        *(authority, before, limit, state),
+    )
+    return [SummaryRow(**dict(row)) for row in rows]

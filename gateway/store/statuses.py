@@ -1,0 +1,158 @@
+"""Status that came back from organisations: applied once, in order, or kept for a person."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from adapters.base import StatusUpdate
+from gateway.model import State
+from gateway.store.pool import Connection, Pool
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery whose organisation may yet tell us something, locked for this transaction."""
+
+    authority_id: str
+    delivery_id: UUID
+    referral_id: UUID
+    request_id: UUID
+    organisation: str
+    role: str
+    status_at: datetime | None
+    state: State
+    """The referral's."""
+    referral_organisation: str | None
+    service: str | None
+    priority: str
+    chain: list[str]
+    traceparent: str | None
+
+
+def update_key(update: StatusUpdate) -> str:
+    """What makes an update the same one: the organisation's id for it, else what it says."""
+    if update.update_id is not None:
+        return f"id:{update.update_id}"
+    said = (update.external_reference, update.delivery_id, update.status, update.at.isoformat(), update.note)
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+
+
+async def is_new(
+    connection: Connection,
+    authority: str,
+    organisation: str,
+    update: StatusUpdate,
+    delivery_id: UUID | None,
+    applied: str,
+    now: datetime,
+) -> bool:
+    """Keep an update; `False` if we had it before. `applied`: `applied`, `ignored`, `unmapped` or `unknown`."""
+    return bool(
+        await connection.fetchval(
+            "INSERT INTO status_updates (authority_id, organisation, update_key, delivery_id, status, note, at,"
+            " received_at, applied) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING true",
+            *(
+                authority,
+                organisation,
+                update_key(update),
+                delivery_id,
+                update.status,
+                update.note,
+                update.at,
+            ),
+            *(now, applied),
+        )
+    )
+
+
+_FIND: Final = """
+SELECT d.authority_id, d.delivery_id, d.referral_id, d.request_id, d.organisation, d.role, d.status_at, r.state,
+       r.organisation AS referral_organisation, r.service, r.priority, r.chain, d.traceparent
+FROM deliveries AS d JOIN referrals AS r USING (authority_id, referral_id)
+WHERE d.authority_id = $1 AND d.organisation = $2
+"""
+
+
+async def find(
+    connection: Connection, authority: str, organisation: str, update: StatusUpdate
+) -> Waiting | None:
+    """The delivery an update speaks of, locked; `None` if we know none such."""
+    row = None
+    delivery_id = _uuid(update.delivery_id)
+    if delivery_id is not None:
+        row = await connection.fetchrow(
+            _FIND + " AND d.delivery_id = $3 FOR UPDATE", authority, organisation, delivery_id
+        )
+    if row is None and update.external_reference is not None:
+        row = await connection.fetchrow(
+            _FIND + " AND d.external_reference = $3 ORDER BY d.created_at DESC LIMIT 1 FOR UPDATE",
+            *(authority, organisation, update.external_reference),
+        )
+    return msgspec.convert(dict(row), Waiting) if row else None
+
+
+async def write_status(
+    connection: Connection, waiting: Waiting, update: StatusUpdate, state: State | None, now: datetime
+) -> None:
+    """Set the foreign status on the delivery and, where `state` is given, our own on the referral."""
+    await connection.execute(
+        "UPDATE deliveries SET external_status = $3, status_at = $4, updated_at = $5, state = 'delivered',"
+        " external_reference = coalesce(external_reference, $6) WHERE authority_id = $1 AND delivery_id = $2",
+        *(
+            waiting.authority_id,
+            waiting.delivery_id,
+            update.status,
+            update.at,
+            now,
+            update.external_reference,
+        ),
+    )
+    if state is not None:
+        await connection.execute(
+            "UPDATE referrals SET state = $3, updated_at = $4 WHERE authority_id = $1 AND referral_id = $2",
+            *(waiting.authority_id, waiting.referral_id, state.value, now),
+        )
+
+
+async def begin_poll(
+    pool: Pool, authority: str, organisation: str, now: datetime, not_since: datetime
+) -> tuple[bool, str | None]:
+    """Take this organisation's turn to be polled, if no other process has since `not_since`; and the cursor."""
+    row = await pool.fetchrow(
+        "INSERT INTO poll_cursors AS c (authority_id, organisation, polled_at) VALUES ($1, $2, $3)"
+        " ON CONFLICT (authority_id, organisation) DO UPDATE SET polled_at = $3 WHERE c.polled_at <= $4 OR c.polled_at > $3"
+        " RETURNING cursor",
+        *(authority, organisation, now, not_since),
+    )
+    return (False, None) if row is None else (True, row["cursor"])
+
+
+async def keep_cursor(connection: Connection, authority: str, organisation: str, cursor: str | None) -> None:
+    """Go on from here next time; in the transaction that wrote the updates before it."""
+    await connection.execute(
+        "UPDATE poll_cursors SET cursor = $3 WHERE authority_id = $1 AND organisation = $2",
+        *(authority, organisation, cursor),
+    )
+
+
+async def awaited_references(pool: Pool, authority: str, organisation: str, limit: int) -> list[str]:
+    """The organisation's own references of cases that have not ended, longest unheard of first."""
+    rows = await pool.fetch(
+        "SELECT d.external_reference FROM deliveries AS d JOIN referrals AS r USING (authority_id, referral_id)"
+        " WHERE d.authority_id = $1 AND d.organisation = $2 AND d.state = 'delivered' AND d.external_reference IS NOT NULL"
+        " AND r.organisation = d.organisation AND r.state IN ('delivered', 'in_progress')"
+        " ORDER BY d.updated_at LIMIT $3",
+        *(authority, organisation, limit),
+    )
+    return [row["external_reference"] for row in rows]
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

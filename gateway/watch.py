@@ -1,0 +1,67 @@
+"""What is looked at from time to time: how late the event loop is, what waits, whether the store answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+import structlog
+
+from gateway.metrics import Metrics
+from gateway.store.claims import backlog
+from gateway.store.pool import AWAY, Pool
+
+log = structlog.get_logger()
+
+LAG_INTERVAL: Final = 0.1
+BACKLOG_INTERVAL: Final = 5.0
+
+
+@contextlib.asynccontextmanager
+async def watching(pool: Pool, metrics: Metrics, names: Iterable[tuple[str, str]]) -> AsyncIterator[None]:
+    """Keep the gauges true while the gateway runs. `names`: every authority and organisation there is."""
+    tasks = [
+        asyncio.create_task(_lag(metrics), name="watch-loop"),
+        asyncio.create_task(_queues(pool, metrics, list(names)), name="watch-queues"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _lag(metrics: Metrics) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        meant = loop.time() + LAG_INTERVAL
+        await asyncio.sleep(LAG_INTERVAL)
+        metrics.loop_lag.observe(max(0.0, loop.time() - meant))
+
+
+async def _queues(pool: Pool, metrics: Metrics, names: list[tuple[str, str]]) -> None:
+    while True:
+        try:
+            await show_queues(pool, metrics, names)
+        except AWAY:
+            metrics.database_up.set(0)
+        except Exception:
+            log.exception("watching the queues failed")
+        await asyncio.sleep(BACKLOG_INTERVAL)
+
+
+async def show_queues(pool: Pool, metrics: Metrics, names: list[tuple[str, str]]) -> None:
+    """Bring the queue gauges up to date once."""
+    rows = {(row.authority_id, row.organisation, row.state): row for row in await backlog(pool)}
+    metrics.database_up.set(1)
+    for name in names:
+        waiting = [rows[(*name, state)] for state in ("waiting", "claimed") if (*name, state) in rows]
+        metrics.waiting.labels(*name).set(sum(row.count for row in waiting))
+        oldest = min((row.oldest.timestamp() for row in waiting), default=0.0)
+        metrics.oldest_waiting.labels(*name).set(oldest)
+        for state in ("dead", "uncertain"):
+            row = rows.get((*name, state))
+            metrics.unresolved.labels(*name, state).set(row.count if row else 0)

@@ -1,0 +1,129 @@
+"""Fixtures for every test: a clock that is set by hand, and a real PostgreSQL with a fresh database for each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from gateway import postgres
+from gateway.store.migrate import migrate
+from gateway.store.pool import Pool, open_pool
+
+TEMPLATE = "front_door_template"
+
+
+class HandClock:
+    """Time that moves only when a test says so."""
+
+    def __init__(self) -> None:
+        self.wall = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+        self.ticks = 1000.0
+
+    def now(self) -> datetime:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.ticks
+
+    def pass_(self, seconds: float) -> None:
+        """Let time pass."""
+        self.wall += timedelta(seconds=seconds)
+        self.ticks += seconds
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of material that is not part of the project; tests that want it skip without it."""
+    folder = Path(__file__).resolve().parents[1].parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("the shared folder is not there")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> AsyncIterator[Path]:
+    """A folder that the database's own user may enter (pytest's tmp_path is closed to others)."""
+    folder = Path(tempfile.mkdtemp(prefix="front-door-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def server_url(open_folder: Path) -> AsyncIterator[str]:
+    """A PostgreSQL server: the one in FRONT_DOOR_TEST_DATABASE_URL, or an embedded one of our own.
+
+    Holds a migrated database that each test's own is copied from.
+    """
+    async with AsyncExitStack() as stack:
+        url = os.environ.get("FRONT_DOOR_TEST_DATABASE_URL")
+        if not url:
+            folder = open_folder / "server"
+            folder.mkdir()
+            url = await stack.enter_async_context(postgres.running(folder))
+        admin = await asyncpg.connect(url)
+        await admin.execute(f"DROP DATABASE IF EXISTS {TEMPLATE}")
+        await admin.execute(f"CREATE DATABASE {TEMPLATE}")
+        template = await asyncpg.connect(with_database(url, TEMPLATE))
+        await migrate(template)
+        await template.close()
+        await admin.close()
+        yield url
+
+
+def with_database(url: str, name: str) -> str:
+    """The same server, another database."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, f"/{name}", parts.query, parts.fragment))
+
+
+@pytest.fixture
+async def empty_database_url(server_url: str) -> AsyncIterator[str]:
+    """A database with nothing in it, for this test alone."""
+    async with _database(server_url, "template1") as url:
+        yield url
+
+
+@pytest.fixture
+async def database_url(server_url: str) -> AsyncIterator[str]:
+    """A migrated database for this test alone."""
+    async with _database(server_url, TEMPLATE) as url:
+        yield url
+
+
+class _database:  # noqa: N801
+    def __init__(self, server_url: str, template: str) -> None:
+        self.server_url, self.template = server_url, template
+        self.name = f"test_{uuid.uuid4().hex}"
+
+    async def __aenter__(self) -> str:
+        admin = await asyncpg.connect(self.server_url)
+        await admin.execute(f"CREATE DATABASE {self.name} TEMPLATE {self.template}")
+        await admin.close()
+        return with_database(self.server_url, self.name)
+
+    async def __aexit__(self, *_: object) -> None:
+        admin = await asyncpg.connect(self.server_url)
+        await admin.execute(f"DROP DATABASE {self.name} WITH (FORCE)")
+        await admin.close()
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with open_pool(database_url, size=8) as pool:
+        yield pool
