@@ -16,8 +16,11 @@ import asyncpg
 import pytest
 
 from gateway import postgres
+from gateway.rules import load_door
+from gateway.settings import Settings
 from gateway.store.migrate import migrate
 from gateway.store.pool import Pool, open_pool
+from routing_rules.door import Door
 
 TEMPLATE = "front_door_template"
 
@@ -121,6 +124,12 @@ class _database:  # noqa: N801
         admin = await asyncpg.connect(self.server_url)
         await admin.execute(f"DROP DATABASE {self.name} WITH (FORCE)")
         await admin.close()
+
+
+@pytest.fixture(scope="session")
+def door() -> Door:
+    """The product's own rules and catalogue, with the engine."""
+    return load_door(Settings())
 
 
 @pytest.fixture

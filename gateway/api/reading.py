@@ -13,6 +13,7 @@ from gateway.api.problems import from_validation, invalid, problem
 T = TypeVar("T")
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SURROGATE: Final = re.compile(rb"(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _TRACEPARENT: Final = re.compile(r"^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
 
 
@@ -31,7 +32,9 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise from_validation(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise problem(400, "not-json", "The body is not JSON", str(error)) from None
+        lone = _SURROGATE.search(body)
+        detail = f"holds half of a surrogate pair: {lone[0].decode()}" if lone else str(error)
+        raise problem(400, "not-json", "The body is not JSON", detail) from None
 
 
 def read_query(request: web.Request, kind: type[T]) -> T:

@@ -47,27 +47,12 @@ class Town:
     def __init__(self, folder: Path, door: Door) -> None:
         self.folder = folder
         self.connections = folder / "connections.json"
-        self.backends: dict[str, Backend] = {}
         self._door = door
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
         """Start every stand-in and write the file of connections for the gateway."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "ledgers").mkdir(exist_ok=True)
-        makers = _Makers(self.folder)
-        organisations = [
-            (f"{authority.code}_{each.code}", each)
-            for authority in self._door.authorities.values()
-            for each in authority.organisations.values()
-        ]
-        config = {
-            "ledger_folder": str(self.folder / "ledgers"),
-            "organisations": [
-                {"code": name, "protocol": each.protocol, "options": makers.options(name, each)}
-                for name, each in organisations
-            ],
-        }
+        config = self.configure()
         file = self.folder / "town.json"
         file.write_bytes(msgspec.json.encode(config))
         file.chmod(0o600)
@@ -80,16 +65,38 @@ class Town:
         line = await asyncio.to_thread(_first_line, self._process)
         if not line:
             raise StartError("the stand-in back ends did not start; see the lines above")
-        self.backends = msgspec.json.decode(line, type=_Described).organisations
+        self.connect(msgspec.json.decode(line, type=_Described).organisations)
+
+    def configure(self) -> dict[str, Any]:
+        """What the stand-ins are told."""
+        (self.folder / "ledgers").mkdir(parents=True, exist_ok=True)
+        makers = _Makers(self.folder)
+        return {
+            "ledger_folder": str(self.folder / "ledgers"),
+            "organisations": [
+                {"code": name, "protocol": each.protocol, "options": makers.options(name, each)}
+                for name, each in self._organisations()
+            ],
+        }
+
+    def connect(self, backends: dict[str, Backend], *, poll_interval: float = POLL_INTERVAL) -> None:
+        """Write the file of connections that leads to these stand-ins."""
+        makers = _Makers(self.folder)
         replacements: Replacements = {}
-        for name, each in organisations:
-            authority = name.split("_")[0]
-            connection = makers.connection(name, each, self.backends[name])
-            replacements.setdefault(authority, {})[each.code] = Replacement(
-                connection=connection, poll_interval=POLL_INTERVAL
+        for name, each in self._organisations():
+            connection = makers.connection(name, each, backends[name])
+            replacements.setdefault(name.split("_")[0], {})[each.code] = Replacement(
+                connection=connection, poll_interval=poll_interval
             )
         self.connections.write_bytes(msgspec.json.encode(replacements))
         self.connections.chmod(0o600)
+
+    def _organisations(self) -> list[tuple[str, Organisation]]:
+        return [
+            (f"{authority.code}_{each.code}", each)
+            for authority in self._door.authorities.values()
+            for each in authority.organisations.values()
+        ]
 
     def stop(self) -> None:
         """End the stand-ins."""
@@ -208,7 +215,7 @@ class _Makers:
 def _signing_keys(folder: Path) -> tuple[str, str]:
     file = folder / "application.pem"
     if not file.exists():
-        key = rsa.generate_private_key(public_exponent=65537, key_size=4096)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         file.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -114,6 +115,15 @@ async def test_mail_travels_under_tls(certificate: Path, tls: str) -> None:
         await adapter.deliver(handover())
         assert backend.url.startswith("smtps://" if tls == "implicit" else "smtp://")
         assert [case.fields["name"] for case in backend.ledger] == ["Ann"]
+
+
+def test_tls_is_recent_and_checked() -> None:
+    """TLS 1.2 or later, a trusted certificate, for the right name: nothing in the file can lower that."""
+    context = EmailAdapter.from_connection(PLAIN | {"tls": "implicit"})._smtp._server.context
+    assert context is not None
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
 
 
 async def test_without_starttls_nothing_is_sent() -> None:

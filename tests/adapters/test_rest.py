@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +30,7 @@ from adapters.rest_connection import RestConnection, signature
 from adapters.rest_names import RestNames, case_body, find, read_changes
 from adapters.sandbox.core import Faults, Ledger, Lifecycle, Mode, Scope
 from adapters.sandbox.rest import RestOptions, RestSandbox, make
-from tests.adapters.fake_http import FakeServer, answer, serve
+from tests.adapters.fake_http import FakeServer, Seen, answer, serve
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 CLIENT = {"client_id": "front door", "client_secret": "s3cret:&"}
@@ -158,6 +159,26 @@ async def test_a_token_that_is_not_taken_is_renewed_once() -> None:
         backend.revoke()
         assert (await adapter.poll(None, [])).updates == []
         assert backend.tokens_given == 3
+
+
+async def test_a_service_that_takes_no_token_at_all_is_left_alone() -> None:
+    """It is asked once with the token held and once with a new one, and then it is our configuration's fault."""
+    tokens = iter(range(100))
+
+    def reply(request: Seen) -> web.Response:
+        if request.path == "/token":
+            return answer(200, {"access_token": f"t{next(tokens)}", "expires_in": 60})()
+        return answer(401, b"")()
+
+    async with serve(reply) as server:
+        table = {"url": server.url, "auth": "oauth2", "token_url": f"{server.url}/token", **CLIENT}
+        adapter = RestAdapter.from_connection(table)
+        with pytest.raises(Unavailable) as failed:
+            await adapter.deliver(handover())
+        assert failed.value.status == 401
+        posts = [request.headers["Authorization"] for request in server.requests if request.path == "/cases"]
+        assert posts == ["Bearer t0", "Bearer t1"]
+        await adapter.close()
 
 
 async def test_a_wrong_client_secret_is_not_the_cases_fault() -> None:

@@ -35,32 +35,42 @@ class Scripted:
     messages: list[bytes] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     got_one: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a whole message has arrived."""
+    left_one: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a client has gone."""
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._writers.append(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            if not await self.answer(writer, "greeting"):
-                return
-            while line := await reader.readline():
-                step = line.split()[0].decode().upper() if line.split() else ""
-                self.log.append(line.decode().rstrip())
-                if not await self.answer(writer, step):
-                    return
-                if step == "DATA" and self.script["DATA"].startswith("354"):
-                    self.messages.append((await reader.readuntil(b"\r\n.\r\n"))[:-5])
-                    self.got_one.set()
-                    if not await self.answer(writer, "message"):
-                        return
-                if step == "QUIT":
-                    break
+            await self.talk(reader, writer)
+            # Nothing more is said. Whoever lets go of the connection ends this.
+            await reader.read()
+        self.left_one.set()
         writer.close()
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not await self.answer(writer, "greeting"):
+            return
+        while line := await reader.readline():
+            step = line.split()[0].decode().upper() if line.split() else ""
+            self.log.append(line.decode().rstrip())
+            if not await self.answer(writer, step):
+                return
+            if step == "DATA" and self.script["DATA"].startswith("354"):
+                self.messages.append((await reader.readuntil(b"\r\n.\r\n"))[:-5])
+                self.got_one.set()
+                if not await self.answer(writer, "message"):
+                    return
+            if step == "QUIT":
+                writer.close()
+                return
 
     async def answer(self, writer: asyncio.StreamWriter, step: str) -> bool:
         reply = self.script.get(step, "500 what?")
         if reply == HANG:
-            return False  # the connection stays open, and nobody reads from it
+            return False
         if reply == CLOSE:
             writer.close()
             return False
@@ -243,6 +253,7 @@ async def test_a_connection_that_failed_is_not_kept() -> None:
         to = sender(server.port)
         with pytest.raises(Refused):
             await send(to)
+        await server.left_one.wait()
         server.script = OK
         await send(to)
         assert server.connections == 2
@@ -258,7 +269,7 @@ async def test_giving_up_waiting_leaves_nothing_open() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert not to._idle
+        await server.left_one.wait()
         await to.close()
 
 

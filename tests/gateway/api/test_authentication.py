@@ -1,0 +1,82 @@
+"""Nothing of a citizen is told to anyone without a key of that authority."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.api.endpoint import ENDPOINTS, Auth
+from gateway.store.pool import open_pool
+
+OPEN = {
+    "/",
+    "/api/docs",
+    "/api/openapi.json",
+    "/livez",
+    "/metrics",
+    "/readyz",
+    "/web/style.css",
+}
+SIGNED = {"/callbacks/{authority}/{organisation}", "/callbacks/{authority}/{organisation}/{tail}"}
+
+
+async def test_every_route_wants_a_key_but_the_ones_listed_here(api):
+    """Walks the router: a new route is closed until somebody decides otherwise, here."""
+    walked = 0
+    for route in api.app.router.routes():
+        endpoint = api.app[ENDPOINTS].get(id(route))
+        path = route.resource.canonical
+        if endpoint is None:
+            assert route.method == "HEAD", f"{route.method} {path} has no description"
+            continue
+        walked += 1
+        expected = Auth.PUBLIC if path in OPEN else Auth.SIGNED if path in SIGNED else Auth.KEY
+        assert endpoint.auth is expected, path
+        if endpoint.auth is Auth.KEY:
+            status, headers, body = await api.bare(route.method, path.replace("{reference}", "BAR-AAAA-AAAA"))
+            assert (status, headers["WWW-Authenticate"]) == (401, "Bearer"), path
+            assert body["type"] == "/api/docs#unauthorised"
+    assert walked >= 12
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "x",
+        "fd.barnet.0.x",
+        "fd.barnet.00000000000000000000000000000000.x",
+        "fd.barnet.zz.é",
+        "fd.%00.00000000000000000000000000000000.\udcff",
+        "." * 4000,
+    ],
+)
+async def test_a_wrong_key_is_refused_alike(api, key):
+    """Whatever is wrong with it, the answer is the same."""
+    headers = {"Authorization": f"Bearer {key}".encode("utf-8", "surrogateescape").decode("latin-1")}
+    status, _, body = await api.bare("GET", "/api/v1/requests", headers=headers)
+    assert status == 401
+    assert key not in body["detail"] or not key
+
+
+async def test_a_key_with_one_letter_wrong_is_refused(api):
+    """The secret counts, all of it."""
+    key = api.keys["barnet"]
+    wrong = key[:-1] + ("A" if key[-1] != "A" else "B")
+    status, _, _ = await api.call("GET", "/api/v1/requests", key=wrong)
+    assert status == 401
+
+
+async def test_a_key_of_another_authority_cannot_be_renamed(api):
+    """Writing another authority's name into a key does not open its door."""
+    key = api.keys["northamptonshire"].replace("northamptonshire", "barnet")
+    status, _, _ = await api.call("GET", "/api/v1/requests", key=key)
+    assert status == 401
+
+
+async def test_secrets_are_not_in_the_database(api, database_url):
+    """What is kept cannot be used to call."""
+    async with open_pool(database_url, size=1) as pool:
+        rows = await pool.fetch("SELECT secret_hash FROM api_keys")
+    secrets = [key.split(".")[3].encode() for key in api.keys.values()]
+    assert all(secret not in row["secret_hash"] for row in rows for secret in secrets)
+    assert all(len(row["secret_hash"]) == 32 for row in rows)
