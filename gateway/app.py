@@ -14,13 +14,17 @@ import structlog
 from aiohttp import web
 
 from gateway import postgres
-from gateway.api import callbacks, docs, openapi, ops, staff
+from gateway.api import callbacks, care, docs, openapi, ops, staff
 from gateway.api.auth import KEYS, Keys, authenticate
 from gateway.api.endpoint import ENDPOINTS, METRICS, Endpoint, add_endpoints, route_name
 from gateway.api.problems import answer_problems
 from gateway.clock import Clock, SystemClock
 from gateway.connections import make_lines
 from gateway.delivery.courier import Courier
+from gateway.delivery.health import Health
+from gateway.delivery.ladder import Ladder
+from gateway.delivery.overdue import Overdue
+from gateway.delivery.replay import Replay
 from gateway.delivery.status import StatusSync
 from gateway.errors import StartError, StoreUnavailable
 from gateway.intake import Intake
@@ -35,7 +39,7 @@ from routing_rules.door import Door
 
 log = structlog.get_logger()
 
-SURFACES = (staff, callbacks, ops, openapi, docs)
+SURFACES = (staff, care, callbacks, ops, openapi, docs)
 """Each module brings its `ENDPOINTS`."""
 
 MOST_BYTES = 256 * 1024
@@ -60,6 +64,7 @@ def build(
     add_endpoints(app, endpoints)
     _add_documents(app, endpoints)
     app.cleanup_ctx.append(lambda app: _store(app, settings))
+    app.cleanup_ctx.append(_places)
     app.cleanup_ctx.append(_lines)
     app.cleanup_ctx.append(lambda app: _courier(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
@@ -100,6 +105,15 @@ async def prepare(pool: Pool) -> None:
         raise StartError(f"the database cannot be used: {error}") from None
 
 
+async def _places(app: web.Application) -> AsyncIterator[None]:
+    """Read the national postcodes beside the rest: three seconds that no citizen should wait for."""
+    loading = asyncio.create_task(
+        asyncio.to_thread(app[staff.UNDERSTANDING].door.places.preload), name="postcodes"
+    )
+    yield
+    await loading
+
+
 async def _lines(app: web.Application) -> AsyncIterator[None]:
     yield
     for line in app[callbacks.LINES].values():
@@ -121,7 +135,10 @@ async def _courier(app: web.Application, settings: Settings, clock: Clock) -> As
     app[COURIER] = courier
     sync = StatusSync(app[staff.POOL], lines, understanding, clock, app[METRICS], on_handed_on=courier.wake)
     app[callbacks.STATUS] = sync
-    async with courier.running(settings.drain), sync.polling():
+    app[care.REPLAY] = Replay(app[staff.POOL], clock, wake=courier.wake)
+    overdue = Overdue(app[staff.POOL], understanding, clock, Health(lines), wake=courier.wake)
+    ladder = Ladder(app[staff.POOL], understanding, clock, app[METRICS], wake=courier.wake)
+    async with courier.running(settings.drain), sync.polling(), overdue.watching(), ladder.climbing():
         yield
 
 

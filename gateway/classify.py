@@ -9,7 +9,8 @@ from typing import Annotated
 
 import msgspec
 
-from routing_rules.decision import Choice, Decision, Facts
+from routing_rules import decision
+from routing_rules.decision import Action, Choice, Decision, Facts
 from routing_rules.door import Door
 from routing_rules.errors import NotKnown
 
@@ -63,12 +64,12 @@ def classify(door: Door, lines: Iterable[bytes], now: datetime) -> Iterator[byte
         try:
             asked = decoder.decode(line)
             began = time.perf_counter_ns()
-            decision = door.decide(asked.text, _facts(asked, now))
+            made = door.decide(asked.text, _facts(asked, now))
             took = time.perf_counter_ns() - began
         except (msgspec.DecodeError, NotKnown) as error:
             yield encoder.encode(Failed(error=str(error), line=number))
             continue
-        yield encoder.encode(_answer(decision, took // 1000))
+        yield encoder.encode(_answer(made, took // 1000))
 
 
 def _facts(asked: Asked, now: datetime) -> Facts:
@@ -83,19 +84,26 @@ def _facts(asked: Asked, now: datetime) -> Facts:
     )
 
 
-def _answer(decision: Decision, microseconds: int) -> Classified:
+def _organisation(part: decision.Part) -> str | None:
+    """Who answers for it. In an emergency that is the body to call, although somebody of ours is alerted as well."""
+    if part.action is Action.EMERGENCY and part.signpost is not None:
+        return "signpost"
+    return part.organisation
+
+
+def _answer(made: Decision, microseconds: int) -> Classified:
     return Classified(
         parts=[
             Part(
                 text=part.text,
                 service=part.service,
-                organisation=part.organisation,
+                organisation=_organisation(part),
                 confidence=round(part.confidence, 4),
                 action=part.action.value,
                 alternatives=part.alternatives,
             )
-            for part in decision.parts
+            for part in made.parts
         ],
-        emergency=decision.emergency.service if decision.emergency else None,
+        emergency=made.emergency.service if made.emergency else None,
         microseconds=microseconds,
     )

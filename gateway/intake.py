@@ -12,12 +12,14 @@ from uuid import UUID
 import msgspec
 
 from gateway.clock import Clock
+from gateway.delivery.ladder import raised
 from gateway.errors import InvalidInput, KeyInFlight, KeyReused, NotFound, Overloaded
 from gateway.identifiers import new_reference, uuid7
 from gateway.metrics import Metrics
 from gateway.model import Accepted, Delivery, Event, Priority, Referral, Request, State
 from gateway.store.writer import DuplicateReference, IdempotencyKey, Writer
 from gateway.understanding import Understanding
+from routing_rules.authority import Authority
 from routing_rules.decision import Action, Decision, Facts, Part, Signpost
 from routing_rules.errors import NotKnown
 
@@ -196,11 +198,12 @@ class Intake:
         )
         accepted = Accepted(request=request, referrals=[], deliveries=[], events=[])
         accepted.events.append(_event(request, None, "received", actor, {"channel": incoming.channel}))
+        place = self._understanding.door.authorities[authority]
         for number, part in enumerate(decision.parts, start=1):
             if part.action is Action.REFUSE:
                 accepted.events.append(_event(request, None, "refused", "front-door", {"part": number}))
                 continue
-            _add_referral(accepted, part, number)
+            _add_referral(accepted, part, number, place)
         return accepted
 
     def _answer(self, accepted: Accepted) -> Answer:
@@ -244,7 +247,7 @@ class Intake:
             self._metrics.parts.labels(request.authority_id, part.action.value).inc()
 
 
-def _add_referral(accepted: Accepted, part: Part, number: int) -> None:
+def _add_referral(accepted: Accepted, part: Part, number: int, authority: Authority) -> None:
     request = accepted.request
     state = _STATE[part.action]
     referral = Referral(
@@ -273,6 +276,21 @@ def _add_referral(accepted: Accepted, part: Part, number: int) -> None:
         _add_delivery(accepted, referral, part.organisation, "lead")
         for other in part.notify:
             _add_delivery(accepted, referral, other, "notify")
+    if referral.priority is Priority.SAFEGUARDING:
+        _raise_alarm(accepted, referral, authority)
+
+
+def _raise_alarm(accepted: Accepted, referral: Referral, authority: Authority) -> None:
+    """Two ways that do not depend on each other: whoever answers for it, and the first rungs of the ladder."""
+    alarm, told = raised(authority, referral, referral.created_at)
+    accepted.alarms.append(alarm)
+    already = {each.organisation for each in accepted.deliveries if each.referral_id == referral.referral_id}
+    for organisation in told:
+        if organisation not in already:
+            _add_delivery(accepted, referral, organisation, "alarm")
+    accepted.events.append(
+        _event(accepted.request, referral.referral_id, "alarm_raised", "front-door", {"told": told})
+    )
 
 
 def _add_delivery(accepted: Accepted, referral: Referral, organisation: str, role: str) -> None:

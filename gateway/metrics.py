@@ -89,6 +89,18 @@ class Metrics:
             ["authority", "organisation", "state"],
             registry=r,
         )
+        self.alarms = Gauge(
+            "front_door_safeguarding_unacknowledged",
+            "Safeguarding alarms that no named person has answered",
+            ["authority"],
+            registry=r,
+        )
+        self.oldest_alarm = Gauge(
+            "front_door_safeguarding_oldest_timestamp_seconds",
+            "When the oldest unanswered safeguarding alarm was raised (unix time); 0 if none rings",
+            ["authority"],
+            registry=r,
+        )
         self.statuses = Counter(
             "front_door_status_updates",
             "What organisations told us, by what we could make of it",

@@ -76,6 +76,8 @@ class DeliveryState(enum.StrEnum):
     """It may have arrived and the back end cannot be asked: a person decides."""
     DEAD = "dead"
     """Out of attempts. Kept, listed, replayable."""
+    WITHDRAWN = "withdrawn"
+    """Not sent after all: the referral went elsewhere first."""
 
 
 class Priority(enum.IntEnum):
@@ -151,6 +153,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, Any]
 
 
+class Alarm(msgspec.Struct, frozen=True, kw_only=True):
+    """A safeguarding alarm as it is raised: told to the first rungs of the ladder at once."""
+
+    authority_id: str
+    referral_id: uuid.UUID
+    request_id: uuid.UUID
+    service: str | None
+    opened_at: datetime
+    rung: int
+    """How many rungs have been told."""
+    next_at: datetime
+
+
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one commit writes for one request."""
 
@@ -158,3 +173,4 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     referrals: list[Referral]
     deliveries: list[Delivery]
     events: list[Event]
+    alarms: list[Alarm] = []

@@ -27,10 +27,8 @@ def load_door(settings: Settings, *, understand: bool = True) -> Door:
     folder = rules_folder(settings)
     try:
         if not understand:
-            return Door.load(folder, find_danger=lambda _: None)
-        return Door.load(
-            folder, lambda catalogue: classifier.load(catalogue, _cache(settings)), find_danger=lambda _: None
-        )
+            return Door.load(folder)
+        return Door.load(folder, lambda catalogue: classifier.load(catalogue, _cache(settings)))
     except RulesFault as error:
         raise StartError(f"the rules in {folder} cannot be used:\n{error}") from None
 

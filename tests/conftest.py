@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from gateway import postgres
 from gateway.rules import load_door
@@ -21,6 +22,9 @@ from gateway.settings import Settings
 from gateway.store.migrate import migrate
 from gateway.store.pool import Pool, open_pool
 from routing_rules.door import Door
+
+settings.register_profile("steady", deadline=None)  # a shared machine is no reason to fail
+settings.load_profile("steady")
 
 TEMPLATE = "front_door_template"
 

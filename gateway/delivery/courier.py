@@ -12,11 +12,14 @@ from datetime import datetime
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from gateway.clock import Clock
 from gateway.delivery import escalation
 from gateway.delivery.attempt import Result, attempt, due_again
 from gateway.delivery.handover import build
+from gateway.delivery.health import Health
+from gateway.delivery.limits import backoff
 from gateway.delivery.line import Line
 from gateway.errors import StoreUnavailable
 from gateway.identifiers import uuid7
@@ -61,6 +64,7 @@ class Courier:
         self._attempts: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._expired_looked_at = clock.monotonic()
+        self._health = Health(lines)
         self._endings = GroupCommit[Ended, bool](pool, write_ended, batch=128, most_waiting=100_000)
 
     def wake(self) -> None:
@@ -135,7 +139,10 @@ class Courier:
             labels = (claimed.authority_id, claimed.organisation)
             self._metrics.deliveries.labels(*labels, result.outcome).inc()
             self._metrics.attempt_seconds.labels(*labels).observe(self._clock.monotonic() - started)
-            ended = self._ended(claimed, result, started_at)
+            if result.state is DeliveryState.DEAD and self._health.everybody_is_down(claimed.authority_id):
+                # The fault is likelier ours: nothing is shifted, everything is kept.
+                result = replace(result, state=DeliveryState.WAITING, wait=backoff(claimed.attempt))
+            ended = self._ended(line, claimed, result, started_at)
             await self._write(claimed, ended, result)
             if result.outcome == "accepted":
                 waited = (ended.finished_at - claimed.queued_at).total_seconds()
@@ -160,8 +167,16 @@ class Courier:
             line.ended()
             self.wake()
 
-    def _ended(self, claimed: Claim, result: Result, started_at: datetime) -> Ended:
+    def _ended(self, line: Line, claimed: Claim, result: Result, started_at: datetime) -> Ended:
         now = self._clock.now()
+        acknowledge_by = None
+        if (
+            result.state is DeliveryState.DELIVERED
+            and claimed.role == "lead"
+            and line.waits_for_acknowledgement
+        ):
+            hours = self._understanding.door.authorities[claimed.authority_id].hours_of(claimed.organisation)
+            acknowledge_by = line.organisation.acknowledge.due(now, hours)
         return Ended(
             claim=claimed,
             started_at=started_at,
@@ -175,6 +190,7 @@ class Courier:
             external_reference=result.receipt.external_reference if result.receipt else None,
             external_status=result.receipt.status if result.receipt else None,
             event_id=uuid7(now),
+            acknowledge_by=acknowledge_by,
         )
 
     async def _write(self, claimed: Claim, ended: Ended, result: Result) -> None:

@@ -38,11 +38,18 @@ class Line:
         )
         self.rate = RateLimit(clock.monotonic, rate=settings.rate, burst=settings.concurrency)
         self.running = 0
+        self.tried = False
+        """Whether anything was ever handed to it in this process."""
         self.lease = timedelta(seconds=settings.timeout + lease_margin)
         self._metrics = metrics
         self._labels = (authority, organisation.code)
         metrics.connected.labels(*self._labels).set(connected)
         self.show()
+
+    @property
+    def waits_for_acknowledgement(self) -> bool:
+        """Whether its taking a referral is not enough: it must say that it has begun. People on a worklist need not."""
+        return self.adapter.protocol != "worklist"
 
     def slot(self) -> Slot | None:
         """What may be claimed now; `None` when nothing may."""
@@ -57,6 +64,7 @@ class Line:
     def began(self) -> None:
         """An attempt was claimed."""
         self.running += 1
+        self.tried = True
         self.rate.took(1)
         self.breaker.began()
 

@@ -17,7 +17,7 @@ from gateway.delivery.line import Line
 from gateway.errors import StoreUnavailable
 from gateway.identifiers import uuid7
 from gateway.metrics import Metrics
-from gateway.model import Event, State, may_follow
+from gateway.model import ENDED, Event, State, may_follow
 from gateway.store import statuses
 from gateway.store.outcomes import add_event, move_on
 from gateway.store.pool import AWAY, Connection, Pool, unavailable_is_clear
@@ -72,30 +72,29 @@ class StatusSync:
             return
         moves = mapped if applied == "applied" and mapped is not waiting.state else None
         await statuses.write_status(connection, waiting, update, moves, now)
-        if applied == "applied":
-            detail = {
-                "organisation": organisation,
-                "status": update.status,
-                "note": update.note,
-                "at": update.at.isoformat(),
-            }
-            kind = mapped.value if mapped else "status"
-            await add_event(connection, _event(waiting, kind, organisation, detail, now))
         if moves is State.REJECTED:
-            held = escalation.Held(
-                authority_id=authority,
-                referral_id=waiting.referral_id,
-                request_id=waiting.request_id,
-                organisation=organisation,
-                priority=waiting.priority,
-                chain=waiting.chain,
-                traceparent=waiting.traceparent or "",
-            )
-            why = {"because": update.note or update.status}
-            place = self._understanding.door.authorities[authority]
-            then = escalation.hand_on(held, place, "rejected", why, now)
-            await move_on(connection, authority, waiting.referral_id, then, now)
-            self._on_handed_on()
+            await self._hand_on(connection, waiting, update, now)
+        elif applied in {"applied", "held"}:
+            kind = f"{mapped}_reported" if applied == "held" else moves.value if moves else "status"
+            await add_event(connection, _event(waiting, kind, update, now))
+
+    async def _hand_on(
+        self, connection: Connection, waiting: statuses.Waiting, update: StatusUpdate, now: datetime
+    ) -> None:
+        held = escalation.Held(
+            authority_id=waiting.authority_id,
+            referral_id=waiting.referral_id,
+            request_id=waiting.request_id,
+            organisation=waiting.organisation,
+            priority=waiting.priority,
+            chain=waiting.chain,
+            traceparent=waiting.traceparent or "",
+        )
+        authority = self._understanding.door.authorities[waiting.authority_id]
+        why = {"because": update.note or update.status}
+        then = escalation.hand_on(held, authority, "rejected", why, now)
+        await move_on(connection, waiting.authority_id, waiting.referral_id, then, now)
+        self._on_handed_on()
 
     def _map(self, authority: str, organisation: str, status: str) -> State | None:
         line = self._lines[authority, organisation]
@@ -160,10 +159,12 @@ def _verdict(waiting: statuses.Waiting | None, mapped: State | None, update: Sta
     elsewhere = waiting.role != "lead" or waiting.referral_organisation != waiting.organisation
     if late or elsewhere or (mapped is not waiting.state and not may_follow(waiting.state, mapped)):
         return "ignored"
+    if waiting.ringing and mapped in ENDED:
+        return "held"  # a safeguarding referral ends when a person says so, not when a system does
     return "applied"
 
 
-def _event(waiting: statuses.Waiting, kind: str, actor: str, detail: dict[str, str], now: datetime) -> Event:
+def _event(waiting: statuses.Waiting, kind: str, update: StatusUpdate, now: datetime) -> Event:
     return Event(
         authority_id=waiting.authority_id,
         event_id=uuid7(now),
@@ -171,6 +172,11 @@ def _event(waiting: statuses.Waiting, kind: str, actor: str, detail: dict[str, s
         referral_id=waiting.referral_id,
         at=now,
         kind=kind,
-        actor=actor,
-        detail=detail,
+        actor=waiting.organisation,
+        detail={
+            "organisation": waiting.organisation,
+            "status": update.status,
+            "note": update.note,
+            "at": update.at.isoformat(),
+        },
     )

@@ -102,7 +102,7 @@ class Gateway:
         quick = 0
         while True:
             began = time.monotonic()
-            while process.poll() is None:
+            while process.poll() is None:  # noqa: ASYNC110  a child has no event to wait for
                 await asyncio.sleep(0.1)
             quick = quick + 1 if time.monotonic() - began < 5 else 0
             if quick >= 3 or process.returncode == 2:

@@ -36,22 +36,24 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     external_reference: str | None = None
     external_status: str | None = None
     event_id: UUID
-    spends_attempt: bool = True
+    acknowledge_by: datetime | None = None
+    """By when the organisation must say that it has begun; `None` where that is not waited for."""
 
 
 _WRITE: Final = """
 WITH ended AS (
     SELECT * FROM unnest($1::text[], $2::uuid[], $3::int[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::text[],
                          $8::int[], $9::text[], $10::text[], $11::timestamptz[], $12::bool[], $13::text[], $14::text[],
-                         $15::uuid[], $16::uuid[], $17::uuid[], $18::text[])
+                         $15::uuid[], $16::uuid[], $17::uuid[], $18::text[], $19::timestamptz[])
         AS e (authority_id, delivery_id, fence, attempt, started_at, finished_at, outcome, status, detail, state, due_at,
-              check_first, external_reference, external_status, event_id, request_id, referral_id, actor)
+              check_first, external_reference, external_status, event_id, request_id, referral_id, actor,
+              acknowledge_by)
 ), updated AS (
     UPDATE deliveries AS d
     SET state = e.state, due_at = e.due_at, check_first = e.check_first, lease_until = NULL, claimed_by = NULL,
         external_reference = coalesce(e.external_reference, d.external_reference),
         external_status = coalesce(e.external_status, d.external_status),
-        last_outcome = e.outcome, updated_at = e.finished_at
+        acknowledge_by = e.acknowledge_by, last_outcome = e.outcome, updated_at = e.finished_at
     FROM ended AS e
     WHERE d.authority_id = e.authority_id AND d.delivery_id = e.delivery_id AND d.fence = e.fence AND d.state = 'claimed'
     RETURNING e.*, d.role, d.organisation
@@ -96,6 +98,7 @@ def _columns(batch: Sequence[Ended]) -> list[list[Any]]:
             ),
             *(e.outcome, e.status, e.detail, e.state.value, e.due_at, e.check_first, e.external_reference),
             *(e.external_status, e.event_id, e.claim.request_id, e.claim.referral_id, e.claim.organisation),
+            e.acknowledge_by,
         )
         for e in batch
     ]

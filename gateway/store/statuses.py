@@ -31,6 +31,8 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     priority: str
     chain: list[str]
     traceparent: str | None
+    ringing: bool
+    """Whether a safeguarding alarm about it has not been answered by a person."""
 
 
 def update_key(update: StatusUpdate) -> str:
@@ -71,7 +73,9 @@ async def is_new(
 
 _FIND: Final = """
 SELECT d.authority_id, d.delivery_id, d.referral_id, d.request_id, d.organisation, d.role, d.status_at, r.state,
-       r.organisation AS referral_organisation, r.service, r.priority, r.chain, d.traceparent
+       r.organisation AS referral_organisation, r.service, r.priority, r.chain, d.traceparent,
+       EXISTS (SELECT FROM alarms AS a WHERE a.authority_id = d.authority_id AND a.referral_id = d.referral_id
+               AND a.acknowledged_at IS NULL) AS ringing
 FROM deliveries AS d JOIN referrals AS r USING (authority_id, referral_id)
 WHERE d.authority_id = $1 AND d.organisation = $2
 """
@@ -85,11 +89,11 @@ async def find(
     delivery_id = _uuid(update.delivery_id)
     if delivery_id is not None:
         row = await connection.fetchrow(
-            _FIND + " AND d.delivery_id = $3 FOR UPDATE", authority, organisation, delivery_id
+            _FIND + " AND d.delivery_id = $3 FOR UPDATE OF d, r", authority, organisation, delivery_id
         )
     if row is None and update.external_reference is not None:
         row = await connection.fetchrow(
-            _FIND + " AND d.external_reference = $3 ORDER BY d.created_at DESC LIMIT 1 FOR UPDATE",
+            _FIND + " AND d.external_reference = $3 ORDER BY d.created_at DESC LIMIT 1 FOR UPDATE OF d, r",
             *(authority, organisation, update.external_reference),
         )
     return msgspec.convert(dict(row), Waiting) if row else None
@@ -101,6 +105,7 @@ async def write_status(
     """Set the foreign status on the delivery and, where `state` is given, our own on the referral."""
     await connection.execute(
         "UPDATE deliveries SET external_status = $3, status_at = $4, updated_at = $5, state = 'delivered',"
+        " check_first = false, acknowledged_at = coalesce(acknowledged_at, $5), lease_until = NULL, claimed_by = NULL,"
         " external_reference = coalesce(external_reference, $6) WHERE authority_id = $1 AND delivery_id = $2",
         *(
             waiting.authority_id,

@@ -125,6 +125,12 @@ WITH keys AS (
                          $46::text[], $47::jsonb[])
         AS e (authority_id, event_id, request_id, referral_id, at, kind, actor, detail)
     WHERE e.request_id NOT IN (SELECT request_id FROM replayed)
+), new_alarms AS (
+    INSERT INTO alarms (authority_id, referral_id, request_id, service, opened_at, rung, next_at)
+    SELECT * FROM unnest($48::text[], $49::uuid[], $50::uuid[], $51::text[], $52::timestamptz[], $53::int[],
+                         $54::timestamptz[])
+        AS a (authority_id, referral_id, request_id, service, opened_at, rung, next_at)
+    WHERE a.request_id NOT IN (SELECT request_id FROM replayed)
 )
 SELECT authority_id, scope, key, request_id, body_hash, answer FROM keys WHERE replayed_at IS NOT NULL
 """
@@ -153,6 +159,7 @@ def _columns(batch: Sequence[Write]) -> list[list[Any]]:
     referrals: list[tuple[Any, ...]] = []
     deliveries: list[tuple[Any, ...]] = []
     events: list[tuple[Any, ...]] = []
+    alarms: list[tuple[Any, ...]] = []
     for write in batch:
         r = write.accepted.request
         if write.key is not None:
@@ -194,7 +201,11 @@ def _columns(batch: Sequence[Write]) -> list[list[Any]]:
             (e.authority_id, e.event_id, e.request_id, e.referral_id, e.at, e.kind, e.actor, e.detail)
             for e in write.accepted.events
         ]
-    widths = ((keys, 7), (requests, 12), (referrals, 11), (deliveries, 9), (events, 8))
+        alarms += [
+            (a.authority_id, a.referral_id, a.request_id, a.service, a.opened_at, a.rung, a.next_at)
+            for a in write.accepted.alarms
+        ]
+    widths = ((keys, 7), (requests, 12), (referrals, 11), (deliveries, 9), (events, 8), (alarms, 7))
     return [column for rows, width in widths for column in _transposed(rows, width)]
 
 

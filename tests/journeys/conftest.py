@@ -7,6 +7,7 @@ import socket
 from contextlib import asynccontextmanager
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -104,8 +105,6 @@ async def running_front(door, database_url, folder, **changes):
 
 
 def _decode(config):
-    import msgspec
-
     return msgspec.convert(config, TownConfig)
 
 

@@ -21,9 +21,13 @@ def ended(request):
 
 
 @pytest.mark.parametrize(("organisation", "service", "protocol", "text"), KINDS)
-async def test_each_kind_of_organisation_gets_it_in_its_own_protocol(front, organisation, service, protocol, text):
+async def test_each_kind_of_organisation_gets_it_in_its_own_protocol(
+    front, organisation, service, protocol, text
+):
     """Delivered with the organisation's own reference, and followed until it is resolved there."""
-    answer = await front.send(text, citizen={"name": "Ann Smith", "phone": "020 7946 0000"}, postcode="N12 0AB")
+    answer = await front.send(
+        text, citizen={"name": "Ann Smith", "phone": "020 7946 0000"}, postcode="N12 0AB"
+    )
     (part,) = answer["parts"]
     assert (part["action"], part["service"], part["organisation"]) == ("route", service, organisation)
     request = await front.until(answer["reference"], ended)
@@ -65,12 +69,17 @@ async def test_every_service_reaches_somebody(front, door, shared):
         request = await front.until(
             reference,
             lambda request: all(
-                delivery["state"] == "delivered" for each in request["referrals"] for delivery in each["deliveries"]
+                delivery["state"] == "delivered"
+                for each in request["referrals"]
+                for delivery in each["deliveries"]
             ),
         )
         assert request["referrals"] or expected[code] == "none", code
     effects = Counter(
-        case.delivery_id for name, backend in front.town.backends.items() if "worklist" not in name for case in backend.ledger
+        case.delivery_id
+        for name, backend in front.town.backends.items()
+        if "worklist" not in name
+        for case in backend.ledger
     )
     assert max(effects.values()) == 1
 
@@ -100,7 +109,8 @@ async def test_a_refusal_goes_to_the_next_in_line_and_the_citizen_is_kept(front)
 async def test_another_authority_sees_nothing_of_it(front):
     """A key is good for its own authority alone."""
     answer = await front.send("my bin was missed", service="missed-bin")
-    await front.call("GET", f"/api/v1/requests/{answer['reference']}", authority="northamptonshire", status=404)
+    await front.call(
+        "GET", f"/api/v1/requests/{answer['reference']}", authority="northamptonshire", status=404
+    )
     page = await front.call("GET", "/api/v1/requests", authority="northamptonshire")
     assert page["items"] == []
-

@@ -34,7 +34,13 @@ async def stored(database_url):
         (b'{"text": "a\\u001bb"}', 422, "invalid", "U+001B at position 1", "/text"),
         (b'{"text": "a", "citizen": {"name": "a\\u0000"}}', 422, "invalid", "U+0000", "/citizen/name"),
         (b'{"text": "a", "citizen": {"email": "nobody"}}', 422, "invalid", "regex", "/citizen/email"),
-        (b'{"text": "a", "citizen": {"shoe_size": 9}}', 422, "invalid", "unknown field `shoe_size`", "/citizen"),
+        (
+            b'{"text": "a", "citizen": {"shoe_size": 9}}',
+            422,
+            "invalid",
+            "unknown field `shoe_size`",
+            "/citizen",
+        ),
         (b'{"text": "a", "channel": "pigeon"}', 422, "invalid", "pigeon", "/channel"),
         (b'{"text": "a", "postcode": "ZZ99"}', 422, "invalid", "is no UK postcode", "/postcode"),
         (b'{"text": "a", "service": "mised-bin"}', 422, "invalid", "did you mean 'missed-bin'", "/service"),
@@ -59,7 +65,9 @@ async def test_what_is_wrong_and_where_is_said(api, database_url, body, status, 
 
 async def test_every_naughty_string_is_stored_to_the_letter_or_refused_clearly(api, shared):
     """515 strings that break software: none is half-stored, none makes a fault."""
-    strings = [each for each in json.loads((shared / "data" / "blns.json").read_text()) if isinstance(each, str)]
+    strings = [
+        each for each in json.loads((shared / "data" / "blns.json").read_text()) if isinstance(each, str)
+    ]
     assert len(strings) > 400
     accepted = 0
     for text in strings:
@@ -76,7 +84,9 @@ async def test_every_naughty_string_is_stored_to_the_letter_or_refused_clearly(a
 
 async def test_naughty_strings_are_harmless_where_they_are_understood(api, shared):
     """The engine takes them too."""
-    strings = [each for each in json.loads((shared / "data" / "blns.json").read_text()) if isinstance(each, str)]
+    strings = [
+        each for each in json.loads((shared / "data" / "blns.json").read_text()) if isinstance(each, str)
+    ]
     for text in strings[::7]:
         status, _, _ = await api.call("POST", REQUESTS, json={"text": text})
         assert status in {201, 422}

@@ -16,12 +16,18 @@ async def send(api, text="a pothole on the High Street", *, headers=None, **body
 async def test_what_was_sent_can_be_read_back(api):
     """With its decision, referral and events."""
     citizen = {"name": "Ann Smith", "email": "ann@example.org", "lat": 51.6, "long": -0.2}
-    status, headers, answer = await send(api, citizen=citizen, postcode="n120ab", channel="chat", service="pothole")
+    status, headers, answer = await send(
+        api, citizen=citizen, postcode="n120ab", channel="chat", service="pothole"
+    )
     assert status == 201
     assert headers["Location"] == f"{REQUESTS}/{answer['reference']}"
     _, _, request = await api.call("GET", headers["Location"])
     assert request["citizen"] == citizen
-    assert (request["postcode"], request["channel"], request["created_by"]) == ("N12 0AB", "chat", "key:tests")
+    assert (request["postcode"], request["channel"], request["created_by"]) == (
+        "N12 0AB",
+        "chat",
+        "key:tests",
+    )
     assert request["decision"]["parts"][0]["service"] == "pothole"
     assert request["referrals"][0]["organisation"] == "re"
     assert [event["kind"] for event in request["events"]][:2] == ["received", "decided"]
@@ -111,7 +117,13 @@ async def test_a_database_that_is_away_is_said_with_when_to_come_back(api, datab
 
 async def test_metrics_count_what_happened_and_name_no_citizen(api):
     """Prometheus sees volumes, never words, names or postcodes."""
-    await send(api, "the secret word is xylophone", postcode="N12 0AB", citizen={"name": "Zebedee"}, service="pothole")
+    await send(
+        api,
+        "the secret word is xylophone",
+        postcode="N12 0AB",
+        citizen={"name": "Zebedee"},
+        service="pothole",
+    )
     _, _, page = await api.bare("GET", "/metrics")
     assert 'front_door_requests_total{authority="barnet",channel="phone"} 1.0' in page
     for word in ("xylophone", "Zebedee", "N12"):
