@@ -57,6 +57,30 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError("the words name no number to call")
 
 
+class Rung(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step of the safeguarding ladder."""
+
+    after_minutes: float
+    """After the alarm was raised, while nobody has answered it."""
+    tell: str
+    """The organisation that is told."""
+
+
+class Safeguarding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens with an alarm about a person until somebody answers it by name."""
+
+    ladder: tuple[Rung, ...]
+    """In order. The rungs at 0 minutes are told at once, beside whoever answers for the service."""
+    repeat_minutes: float = 15
+    """Past the last rung, how often it is told again."""
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a ladder that would let an alarm fall silent."""
+        times = [rung.after_minutes for rung in self.ladder]
+        if not times or times[0] != 0 or times != sorted(times) or self.repeat_minutes <= 0:
+            raise ValueError("a ladder begins at 0 minutes, its rungs are in order, and repeat_minutes is more than 0")
+
+
 class AuthorityTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`authority.toml`."""
 
@@ -75,6 +99,7 @@ class AuthorityTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     public_contact: Contact = Contact()
     hours: HoursTable
     """The contact centre's."""
+    safeguarding: Safeguarding
     thresholds: Thresholds = Thresholds()
     wording: dict[str, Wording] = {}
     """Service → words, for each service in which a person may be in danger."""
@@ -129,9 +154,7 @@ class Files(msgspec.Struct, frozen=True):
     organisations: dict[str, Source]
 
 
-def read_all(
-    folder: Path, catalogue: Catalogue | None, errors: Errors
-) -> dict[str, tuple[Authority, Files]]:
+def read_all(folder: Path, catalogue: Catalogue | None, errors: Errors) -> dict[str, tuple[Authority, Files]]:
     """Read every authority of a folder. One that has errors is left out, its errors added.
 
     Without a catalogue the files are read and their names are not checked; the answer is then empty.

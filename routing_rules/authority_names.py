@@ -46,6 +46,11 @@ def _check_settings(
 ) -> None:
     if settings.worklist not in organisations:
         errors.append(source.unknown("organisation", settings.worklist, organisations, "worklist"))
+    for index, rung in enumerate(settings.safeguarding.ladder):
+        if rung.tell not in organisations:
+            errors.append(
+                source.unknown("organisation", rung.tell, organisations, "safeguarding", "ladder", index, "tell")
+            )
     for index, gss in enumerate(settings.gss):
         if gss not in local_authorities():
             errors.append(source.unknown("GSS code", gss, local_authorities(), "gss", index))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from routing_rules import explain, outcomes, reading, router, safety
+from routing_rules import explain, language, outcomes, reading, router, safety
 from routing_rules.authority import Authority
 from routing_rules.catalogue import Catalogue, Service
 from routing_rules.classifier.base import Classifier, Scored, Splitter
@@ -34,6 +34,11 @@ class Finding(Protocol):
     @property
     def evidence(self) -> list[str]:
         """The words that say so."""
+        ...
+
+    @property
+    def confidence(self) -> float:
+        """0 to 1."""
         ...
 
 
@@ -66,7 +71,7 @@ class Door:
         self.places = places or Places()
         self._splitter = splitter
         self._find_danger = find_danger or safety.find
-        self._find_language = find_language
+        self._find_language = find_language or language.detect
         self.engine = (
             f"{'no engine' if classifier is None else classifier.fingerprint}, rules {fingerprint[:12]}"
         )
@@ -125,13 +130,13 @@ class Door:
         known = None if facts.service is None else self.service(facts.service)
         finding = self._find_danger(text)
         case = Case(self.catalogue, authority, facts, router.spot(facts, self.places))
-        language = None
+        tag = None
         if known is not None:
             parts = [outcomes.for_known(text, known, case)]
         else:
-            language = None if self._find_language is None else self._find_language(text)
-            if language is not None:
-                parts = [outcomes.for_another_language(text, language, case)]
+            tag = self._find_language(text)
+            if tag is not None:
+                parts = [outcomes.for_another_language(text, tag, case)]
             else:
                 parts = outcomes.joined(
                     [outcomes.for_ranking(one, self._rank(one), case) for one in self._split(text)]
@@ -141,7 +146,7 @@ class Door:
         return Decision(
             parts=parts,
             emergency=_emergency(parts, finding, authority),
-            language=language,
+            language=tag,
             engine=self.engine,
         )
 
@@ -160,7 +165,8 @@ class Door:
         words = text
         if len(parts) > 1:
             words = next((part.text for part in parts if self._find_danger(part.text) is not None), text)
-        danger = outcomes.for_danger(words, finding.service, list(finding.evidence), parts, case)
+        scored = Scored(finding.service, finding.confidence, list(finding.evidence))
+        danger = outcomes.for_danger(words, scored, parts, case)
         rest = [part for part in parts if outcomes.stays_beside_danger(part, danger)]
         return [danger, *rest]
 

@@ -79,8 +79,11 @@ def _by_words(text: str) -> str | None:
     said = _WORD.findall(text.casefold().replace("\u2019", "'"))
     if len(said) < _FEWEST_WORDS:
         return None
-    known = {language: sum(word in words for word in said) for language, words in _languages().items()}
-    best, hits = max(known.items(), key=lambda item: item[1])
+    spoken = _languages()
+    known = Counter(language for word in said if word in spoken for language in spoken[word])
+    if not known:
+        return None
+    best, hits = known.most_common(1)[0]
     english = sum(word in _ENGLISH for word in said)
     if hits < _FEWEST_KNOWN or hits < _LEAST_SHARE * len(said) or hits < 1.5 * english:
         return None
@@ -88,6 +91,11 @@ def _by_words(text: str) -> str | None:
 
 
 @functools.cache
-def _languages() -> dict[str, frozenset[str]]:
+def _languages() -> dict[str, tuple[str, ...]]:
+    """Each foreign word, and the languages it is of."""
     data = tomllib.loads(Path(__file__).with_name("language_words.toml").read_text(encoding="utf-8"))
-    return {language: frozenset(words.split()) for language, words in data.items()}
+    spoken: dict[str, tuple[str, ...]] = {}
+    for language, words in data.items():
+        for word in set(words.split()):
+            spoken[word] = (*spoken.get(word, ()), language)
+    return spoken

@@ -16,8 +16,6 @@ from routing_rules.routed import Routed, Spot
 
 _GRAVEST: Final = "life-threatening-emergency"
 """What danger is treated as that the catalogue has no service for."""
-_FOUND: Final = 0.95
-"""Confidence of a danger that the engine did not see and the safety words did."""
 _MOST_CHOICES: Final = 4
 _MOST_ALTERNATIVES: Final = 5
 _WORTH_ASKING: Final = 0.05
@@ -95,20 +93,20 @@ def _unsure(text: str, ranking: list[Scored], inside: list[Scored], case: Case) 
     )
 
 
-def for_danger(text: str, found: str, evidence: list[str], parts: Sequence[Part], case: Case) -> Part:
+def for_danger(text: str, found: Scored, parts: Sequence[Part], case: Case) -> Part:
     """The need in which danger was found apart from the engine: alarm, whatever the engine thinks."""
-    code = _kind_of_danger(found, case.catalogue)
+    code = _kind_of_danger(found.service, case.catalogue)
     if code is None:
         reason = (
             "Danger to a person was found, and the catalogue has no service for it, so a person looks first."
         )
         return msgspec.structs.replace(_triage(text, [], case, reason), priority="safeguarding")
     seen = [part for part in parts if part.service == code]
-    confidence = max([_FOUND, *(part.confidence for part in seen)])
-    words = ", ".join(f"“{word}”" for word in evidence)
+    confidence = max([found.confidence, *(part.confidence for part in seen)])
+    words = ", ".join(f"“{word}”" for word in found.evidence)
     reasons = [f"Danger to a person was found{f': {words}' if words else ''}."]
     alternatives = [choice for part in parts for choice in _as_choices(part) if choice.service != code]
-    part = _routed(text, Scored(code, confidence, evidence), [], case, reasons)
+    part = _routed(text, Scored(code, confidence, found.evidence), [], case, reasons)
     return msgspec.structs.replace(part, alternatives=alternatives[:_MOST_ALTERNATIVES])
 
 

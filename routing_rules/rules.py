@@ -138,4 +138,4 @@ def each(value: Any) -> tuple[str, ...]:
 
 def plain_words(text: str) -> str:
     """Text as phrases are sought in it: lower case, single spaces, one at each end, no punctuation."""
-    return f" {_NOT_WORD.sub(' ', _APOSTROPHE.sub('', text.lower())).strip()} "
+    return f" {_NOT_WORD.sub(' ', _APOSTROPHE.sub('', text.casefold())).strip()} "

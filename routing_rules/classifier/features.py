@@ -8,12 +8,9 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from routing_rules.classifier.arrays import Columns, Floats
 from routing_rules.classifier.words import stem, words
-
-Floats = npt.NDArray[np.float32]
-Columns = npt.NDArray[np.int64]
 
 _SHORTEST_PIECE = 2
 _LONGEST_PIECE = 5
@@ -43,7 +40,7 @@ class Features:
         self.names = list(names)
         self.idf = idf
         self._columns = {name: column for column, name in enumerate(self.names)}
-        self._of_word: dict[str, list[int]] = {}
+        self._of_word: dict[str, Columns] = {}
 
     @classmethod
     def learn(cls, texts: Iterable[str]) -> Features:
@@ -61,24 +58,21 @@ class Features:
     def read(self, text: str) -> tuple[Columns, Floats]:
         """The columns a text touches and its weights there, of length one together; empty when nothing is known."""
         said = words(text)
-        touched: list[int] = []
-        for name in _whole(said):
-            column = self._columns.get(name)
-            if column is not None:
-                touched.append(column)
-        for word in said:
-            touched.extend(self._pieces_of(word))
-        if not touched:
+        known = self._columns
+        whole = [known[name] for name in _whole(said) if name in known]
+        touched = np.concatenate([np.array(whole, dtype=np.int64), *map(self._pieces_of, said)])
+        if not len(touched):
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        columns, counts = np.unique(np.array(touched, dtype=np.int64), return_counts=True)
+        columns, counts = np.unique(touched, return_counts=True)
         weights: Floats = (1 + np.log(counts, dtype=np.float32)) * self.idf[columns]
         weights /= np.sqrt(weights @ weights)
         return columns, weights
 
-    def _pieces_of(self, word: str) -> list[int]:
+    def _pieces_of(self, word: str) -> Columns:
         known = self._of_word.get(word)
         if known is None:
-            known = [column for piece in _pieces(word) if (column := self._columns.get(piece)) is not None]
+            columns = [column for piece in _pieces(word) if (column := self._columns.get(piece)) is not None]
+            known = np.array(columns, dtype=np.int64)
             if len(self._of_word) >= _MOST_REMEMBERED:
                 self._of_word.clear()
             self._of_word[word] = known

@@ -6,6 +6,7 @@ trained is at hand, and everywhere else it names the words and examples that spo
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from rapidfuzz import fuzz
 
+from routing_rules.classifier.arrays import Floats
+from routing_rules.classifier.phrases import Phrase
 from routing_rules.classifier.spelling import Spelling
 from routing_rules.classifier.words import stem, words
 
-Floats = npt.NDArray[np.float32]
 Vector = dict[int, float]
 """Column of a term → its weight in a text."""
 
@@ -28,13 +30,6 @@ _HALF_AS_LIKE = 0.5
 _LIKENESS_WEIGHT = 3.0
 _TOO_COMMON = 0.04
 """A word in more than this share of the examples tells none of them apart; it only makes the search slow."""
-
-
-class Phrase(msgspec.Struct, frozen=True):
-    """Something a citizen might say, and the service they would mean."""
-
-    text: str
-    service: str
 
 
 class _Posting(msgspec.Struct, frozen=True):
@@ -47,8 +42,10 @@ class _Posting(msgspec.Struct, frozen=True):
 class Lexical:
     """Scores every service for a message, by weighted words and pairs of words and by the likest examples."""
 
-    def __init__(self, phrases: Sequence[Phrase]) -> None:
+    def __init__(self, phrases: Sequence[Phrase], fingerprint: str = "") -> None:
         """`phrases`: the catalogue's examples, names and keywords; at least one."""
+        self.fingerprint = fingerprint
+        """Of what it learnt from."""
         self.services = sorted({phrase.service for phrase in phrases})
         spoken = [words(phrase.text) for phrase in phrases]
         self._spelling = Spelling(Counter(word for said in spoken for word in said))
@@ -80,30 +77,15 @@ class Lexical:
             total[at] += _LIKENESS_WEIGHT * likeness
         return total
 
-    def evidence(self, text: str, service: str, most: int = 4) -> list[str]:
-        """The words that spoke for `service`, strongest first, then the likest catalogue example in quotes."""
-        at = self._place.get(service)
-        said = self.read(text)
-        vector = self._vector(_terms(said))
-        if at is None or not vector:
-            return []
-        shown = {stem(word): word for word in reversed(said)}
-        usual = self._weights[list(vector)].mean(axis=1)
-        gains = [
-            (weight * float(self._weights[column, at] - mean), self._terms[column])
+    def gains(self, text: str, service: str) -> dict[str, float]:
+        """Return how much each word, and pair of words, of a text spoke for a service, against the average one."""
+        at = self._place[service]
+        vector = self._vector(_terms(self.read(text)))
+        usual = self._weights[list(vector)].mean(axis=1) if vector else ()
+        return {
+            self._terms[column]: weight * float(self._weights[column, at] - mean)
             for (column, weight), mean in zip(vector.items(), usual, strict=True)
-        ]
-        found: list[str] = []
-        for gain, term in sorted(gains, reverse=True):
-            if gain <= 0 or len(found) >= most:
-                break
-            phrase = " ".join(shown.get(part, part) for part in term.split())
-            if "#" not in phrase and not any(phrase in had or had in phrase for had in found):
-                found.append(phrase)
-        example = self._likest(said, vector).get(at)
-        if example is not None:
-            found.append(f"“{self._texts[example[1]]}”")
-        return found
+        }
 
     def _vector(self, terms: Sequence[str]) -> Vector:
         counts = Counter(self._columns[term] for term in terms if term in self._columns)
@@ -149,7 +131,7 @@ class Lexical:
 
 def _terms(said: Sequence[str]) -> list[str]:
     stems = [stem(word) for word in said]
-    return stems + [f"{one} {two}" for one, two in zip(stems, stems[1:], strict=False)]
+    return stems + [f"{one} {two}" for one, two in itertools.pairwise(stems)]
 
 
 def _index(vectors: Sequence[Vector], most: int) -> dict[int, _Posting]:

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from routing_rules.classifier.features import Columns, Features, Floats
+from routing_rules.classifier.arrays import Bytes, Columns, Floats
+from routing_rules.classifier.features import Features
 from routing_rules.classifier.noise import noisy
 
 _STEADY = 1e-8
@@ -35,24 +36,26 @@ class Linear:
     """Scores every answer for a text. Weights are kept as bytes with one scale for each row."""
 
     def __init__(
-        self, features: Features, answers: Sequence[str], weights: npt.NDArray[np.int8], scales: Floats
+        self, features: Features, services: Sequence[str], weights: Bytes, scales: Floats, fingerprint: str
     ) -> None:
-        """`weights`: a row for each feature, a column for each answer; a real weight is byte x row's scale."""
+        """`weights`: a row for each feature, a column for each service; a real weight is byte x row's scale."""
+        self.fingerprint = fingerprint
+        """Of what it learnt from."""
         self.features = features
-        self.answers = list(answers)
+        self.services = list(services)
         self._weights = weights
         self._scales = scales
 
     def scores(self, text: str) -> Floats:
-        """A log-odds-like score for each of `answers`; all zero when nothing in the text is known."""
+        """A log-odds-like score for each of `services`; all zero when nothing in the text is known."""
         columns, values = self.features.read(text)
         total: Floats = (values * self._scales[columns]) @ self._weights[columns].astype(np.float32)
         return total
 
-    def gains(self, text: str, answer: str) -> dict[str, float]:
-        """How much each whole word and pair of words of a text spoke for an answer, against the average one."""
+    def gains(self, text: str, service: str) -> dict[str, float]:
+        """How much each whole word and pair of words of a text spoke for a service, against the average one."""
         columns, values = self.features.read(text)
-        at = self.answers.index(answer)
+        at = self.services.index(service)
         rows = self._weights[columns].astype(np.float32)
         gains = values * self._scales[columns] * (rows[:, at] - rows.mean(axis=1))
         names = self.features.names
@@ -70,32 +73,47 @@ class Linear:
                 file,
                 names=np.frombuffer("\n".join(self.features.names).encode(), dtype=np.uint8),
                 idf=self.features.idf,
-                answers=np.frombuffer("\n".join(self.answers).encode(), dtype=np.uint8),
+                services=np.frombuffer("\n".join(self.services).encode(), dtype=np.uint8),
+                fingerprint=np.frombuffer(self.fingerprint.encode(), dtype=np.uint8),
                 weights=self._weights,
                 scales=self._scales,
             )
         part.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> Linear:
-        """Read a saved model. Raises `OSError`, `ValueError` or `KeyError` when the file is not one."""
+    def load(cls, path: Path, fingerprint: str | None = None) -> Linear:
+        """Read a saved model. Raises `OSError` or `KeyError` when the file is not one.
+
+        Raises `ValueError` when it carries another `fingerprint` than the one asked for.
+        """
         with np.load(path, allow_pickle=False) as held:
+            carried = held["fingerprint"].tobytes().decode()
+            if fingerprint not in {None, carried}:
+                raise ValueError(f"{path.name} was learnt from something else")
             names = held["names"].tobytes().decode().split("\n")
-            answers = held["answers"].tobytes().decode().split("\n")
-            return cls(Features(names, held["idf"]), answers, held["weights"], held["scales"])
+            services = held["services"].tobytes().decode().split("\n")
+            features = Features(names, held["idf"])
+            return cls(features, services, held["weights"], held["scales"], carried)
 
     @classmethod
-    def learn(cls, texts: Sequence[str], answers: Sequence[str], recipe: Recipe | None = None) -> Linear:
-        """Learn from texts and the right answer of each. The same input gives the same model."""
+    def learn(
+        cls,
+        texts: Sequence[str],
+        services: Sequence[str],
+        recipe: Recipe | None = None,
+        *,
+        fingerprint: str = "",
+    ) -> Linear:
+        """Learn from texts and the right service of each. The same input gives the same model."""
         recipe = recipe or Recipe()
         features = Features.learn(texts)
-        known = sorted(set(answers))
-        place = {answer: at for at, answer in enumerate(known)}
-        targets = np.array([place[answer] for answer in answers], dtype=np.int64)
+        known = sorted(set(services))
+        place = {service: at for at, service in enumerate(known)}
+        targets = np.array([place[service] for service in services], dtype=np.int64)
         weights = _descend(features, texts, targets, len(known), recipe)
         scales = np.maximum(np.abs(weights).max(axis=1), _STEADY) / _FULL
         bytes_ = np.rint(weights / scales[:, None]).astype(np.int8)
-        return cls(features, known, bytes_, scales.astype(np.float32))
+        return cls(features, known, bytes_, scales.astype(np.float32), fingerprint)
 
 
 def _descend(

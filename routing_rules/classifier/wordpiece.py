@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 _MOST_REMEMBERED = 50_000
 _LONGEST_WORD = 40
-_ODD_QUOTES = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc`\u00b4", "'") | dict.fromkeys("\u201c\u201d", '"'))
+_ODD_QUOTES = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201b\u02bc`\u00b4", "'") | dict.fromkeys("\u201c\u201d", '"')
+)
 
 
 class WordPiece:

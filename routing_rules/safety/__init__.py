@@ -1,0 +1,39 @@
+"""Danger to people, found before anything else and apart from the classifier."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Final
+
+from routing_rules.classifier.encoder import Encoder, EncoderMissing
+from routing_rules.classifier.linear import Linear
+from routing_rules.safety.detector import Detector
+from routing_rules.safety.finding import Finding
+from routing_rules.safety.patterns import Patterns
+
+__all__ = ["Detector", "Finding", "find", "load"]
+
+_MODEL: Final = Path(__file__).with_name("danger.npz")
+
+
+def find(text: str) -> Finding | None:
+    """Return the danger to a person that a text tells of, or `None`. The first call loads what it needs."""
+    return _loaded().find(text)
+
+
+def load(*, semantic: bool = True) -> Detector:
+    """Return what finds danger. `semantic`: whether to use the encoder, where it is installed."""
+    return Detector(Patterns(), Linear.load(_MODEL), _encoder() if semantic else None)
+
+
+@functools.cache
+def _loaded() -> Detector:
+    return load()
+
+
+def _encoder() -> Encoder | None:
+    try:
+        return Encoder()
+    except EncoderMissing:
+        return None

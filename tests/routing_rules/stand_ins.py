@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from hypothesis import settings
 
 import routing_rules
 from routing_rules.classifier.base import Scored
@@ -15,6 +16,9 @@ from routing_rules.decision import Facts
 SHIPPED = Path(routing_rules.__file__).parent
 NOON = datetime(2026, 3, 11, 12, 0, tzinfo=UTC)
 """A Wednesday, in winter time, with everything open."""
+
+unhurried = settings(deadline=None)
+"""For hypothesis: a slow machine is no fault."""
 
 MakeFolder = Callable[..., Path]
 """`make_folder({"path": "whole text"}, append={"path": "more"}, replace={"path": ("old", "new")})`."""
@@ -189,6 +193,7 @@ class Alarm(msgspec.Struct, frozen=True):
 
     service: str
     evidence: list[str]
+    confidence: float = 0.9
 
 
 class FixedEngine:

@@ -32,9 +32,8 @@ def test_a_service_needs_only_a_name_and_examples(make_folder: MakeFolder) -> No
 
 def test_a_person_may_be_in_danger_in_emergencies_and_safeguarding_only(make_folder: MakeFolder) -> None:
     """`urgent` services are quick, not dangerous."""
-    catalogue = Catalogue.load(
-        make_folder(append={"services/bins.toml": '[needles]\nname="N"\nsafety="urgent"\nexamples="x"\n'})
-    )
+    needles = '[needles]\nname = "Needles"\nsafety = "urgent"\nexamples = "needles on the path"\n'
+    catalogue = Catalogue.load(make_folder(append={"services/bins.toml": needles}))
     dangerous = {code for code, service in catalogue.services.items() if service.dangerous}
     assert dangerous == {"gas-leak", "child-protection"}
 
@@ -73,10 +72,7 @@ def test_loading_raises_everything_wrong_at_once(make_folder: MakeFolder) -> Non
 
 def test_something_outside_any_service_is_an_error(make_folder: MakeFolder) -> None:
     """A key before the first table belongs to nobody."""
-    folder = make_folder(
-        {
-            "services/bins.toml": "name = \"Bins\"\n[missed-bin]\nname='a'\nexamples='b'\n[new-bin]\nname='c'\nexamples='d'\n"
-        }
-    )
+    text = make_folder().joinpath("services/bins.toml").read_text(encoding="utf-8")
+    folder = make_folder({"services/bins.toml": f'name = "Bins"\n{text}'})
     with pytest.raises(RulesErrors, match="'name' stands outside a service"):
         Catalogue.load(folder)

@@ -16,7 +16,7 @@ from routing_rules.door import Door
 from routing_rules.postcodes import Places
 from routing_rules.routed import Routed
 from routing_rules.rules import plain_words
-from tests.routing_rules.stand_ins import MakeFacts, MakeFolder
+from tests.routing_rules.stand_ins import MakeFacts, MakeFolder, unhurried
 
 RULES = "authorities/testshire/rules.toml"
 
@@ -169,6 +169,7 @@ def test_an_area_stands_for_its_postcodes(routed: Callable[..., Routed]) -> None
     assert routed(text).rule != "rule:r"
 
 
+@unhurried
 @given(st.text(max_size=200))
 def test_any_text_can_be_searched_for_words(text: str) -> None:
     """Plain words are single-spaced, whatever came in, and reading them again changes nothing."""
@@ -178,6 +179,7 @@ def test_any_text_can_be_searched_for_words(text: str) -> None:
     assert plain_words(plain) == plain
 
 
+@unhurried
 @given(st.lists(st.text("abcäß1", min_size=1, max_size=5), min_size=1, max_size=6), st.integers(0, 5))
 def test_a_phrase_is_found_only_as_whole_words(words: list[str], start: int) -> None:
     """Whatever words there are, each run of them is found, and half a word is not."""
