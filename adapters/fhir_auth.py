@@ -33,7 +33,7 @@ class Signer:
             # An environment variable often holds the line ends of a PEM as \n.
             self._key = jwt.get_algorithm_by_name(algorithm).prepare_key(key.replace("\\n", "\n"))
             jwt.encode({}, self._key, algorithm=algorithm)
-        except (jwt.PyJWTError, ValueError, TypeError):
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError):  # the last: it is a public key
             raise ConfigurationError(
                 f"connection.jwt_key is no private key in PEM that fits {algorithm}"
             ) from None

@@ -92,6 +92,7 @@ class _Maker:
     def __init__(self, handover: Handover, parties: Parties) -> None:
         self._handover = handover
         self._parties = parties
+        self._ids: dict[str, str] = {}
         # FHIR knows no empty string, and no control characters.
         cleaned = {name: _NOT_FHIR.sub("\ufffd", value) for name, value in handover.fields.items()}
         self._fields = {name: value for name, value in cleaned.items() if value.strip(" \t\r\n")}
@@ -120,13 +121,18 @@ class _Maker:
         ]
 
     def _resource(self, kind: str, role: str | None = None, /, **elements: Any) -> Resource:
-        made = {"resourceType": kind, "id": derived_id(self._handover.delivery_id, role or kind)}
+        made = {"resourceType": kind, "id": self._id(role or kind)}
         return made | {
             key.rstrip("_"): value for key, value in elements.items() if value not in (None, [], {})
         }
 
     def _to(self, role: str) -> dict[str, str]:
-        return {"reference": f"urn:uuid:{derived_id(self._handover.delivery_id, role)}"}
+        return {"reference": f"urn:uuid:{self._id(role)}"}
+
+    def _id(self, role: str) -> str:
+        if role not in self._ids:
+            self._ids[role] = derived_id(self._handover.delivery_id, role)
+        return self._ids[role]
 
     def _header(self) -> Resource:
         parties = self._parties

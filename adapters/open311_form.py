@@ -44,9 +44,9 @@ def make_form(
     description, cut = _description(fields.get("description", ""))
     if description:
         form["description"] = description
-    if "name" in fields:
-        first, _, last = fields["name"].rpartition(" ")
-        form |= {"first_name": first, "last_name": last} if first else {"last_name": last}
+    if name := fields.get("name"):
+        first, _, last = name.rpartition(" ")
+        form |= {"first_name": first, "last_name": last} if first and last else {"last_name": name}
     form |= {name: fields[name] for name in _PLAIN if fields.get(name)}
     attributes = {
         "delivery_id": handover.delivery_id,

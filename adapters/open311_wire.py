@@ -75,7 +75,7 @@ def _read_xml(body: bytes, roots: Sequence[str]) -> list[Record]:
         raise WireError("the answer could not be read") from None
     if top.tag not in roots:
         raise WireError("the answer holds something else")
-    return [{str(item.tag): item.text.strip() for item in thing if item.text} for thing in top]
+    return [{str(item.tag): item.text.strip(" \t\r\n") for item in thing if item.text} for thing in top]
 
 
 def _fill(element: ET.Element, record: Mapping[str, Any]) -> None:

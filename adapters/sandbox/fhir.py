@@ -2,8 +2,9 @@
 
 It checks what a receiver must check (headers, message structure, references, the token's signature), knows a
 message again by the id of its Bundle or MessageHeader, answers with a planned Encounter, and reports progress by
-`servicerequest-response` messages to the address the message named. Acknowledged → Encounter `planned`,
-in progress → `in-progress`, resolved → ServiceRequest `completed`, rejected and cancelled → `revoked`.
+`servicerequest-response` messages to the address the message named. Acknowledged → Encounter `planned`, in
+progress → `in-progress`, resolved → ServiceRequest `completed`, rejected → `revoked`,
+cancelled → Encounter `cancelled`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "in_progress": ("active", "in-progress"),
     "resolved": ("completed", "finished"),
     "rejected": ("revoked", "cancelled"),
-    "cancelled": ("revoked", "cancelled"),
+    "cancelled": ("active", "cancelled"),
 }
 """Our words → the statuses of ServiceRequest and Encounter."""
 

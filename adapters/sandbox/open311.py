@@ -45,7 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The service codes that it knows; none given: any."""
 
 
-class _ErrorAnswer(Exception):  # noqa: N818  it becomes an answer
+class _ErrorAnswer(Exception):
     def __init__(self, status: int, code: str, description: str) -> None:
         super().__init__(description)
         self.status = status

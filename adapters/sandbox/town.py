@@ -1,8 +1,8 @@
 """A whole town of stand-in back ends in one process: one for each organisation that is asked for.
 
-town = await start_town(TownConfig(organisations=[Organisation(code="re", protocol="open311")]))
-town.urls["re"]       # where the protocol is spoken
-await town.close()
+config = TownConfig(organisations=[Organisation(code="re", protocol="open311")])
+async with await start_town(config) as town:
+    town.urls["re"]       # where the protocol is spoken
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -79,6 +79,12 @@ class Town:
                 for code, backend in self.backends.items()
             }
         }
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Stop every back end."""

@@ -39,7 +39,7 @@ async def test_many_at_once_are_each_stored_once(writer, pool, make):
 
 async def test_what_was_stored_is_what_was_given(writer, pool, make):
     """Odd words come back to the letter."""
-    text = 'Zażółć 🚮 "quotes" \\ \' ; DROP TABLE requests; -- \t\n ‮ end'
+    text = 'Zażółć 🚮 "quotes" \\ \' ; DROP TABLE requests; -- \t\n \u202e end'
     async with writer.group.running(1):
         await writer.submit(make(text=text, chain=["council", "worklist"]))
     row = await pool.fetchrow(
@@ -118,7 +118,8 @@ async def test_a_lost_connection_is_unavailable_and_the_next_one_works(writer, p
     async with writer.group.running(1):
         await writer.submit(make())
         await admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         results = await asyncio.gather(*(writer.submit(make()) for _ in range(10)), return_exceptions=True)
         failed = sum(isinstance(each, StoreUnavailable) for each in results)
