@@ -42,11 +42,11 @@ class DeliveryError(AdapterError):
         """The protocol's own status number (HTTP status, SMTP code), where there was one."""
 
 
-class Refused(DeliveryError):  # noqa: N818  the courier's words, not Python's
+class Refused(DeliveryError):
     """The organisation understood and will not take it. Trying again will not help."""
 
 
-class Unavailable(DeliveryError):  # noqa: N818
+class Unavailable(DeliveryError):
     """It certainly did not take it (no connection, 429, 503, TLS failure). Trying again is safe."""
 
     def __init__(self, detail: str, *, status: int | None = None, retry_after: float | None = None) -> None:
@@ -55,7 +55,7 @@ class Unavailable(DeliveryError):  # noqa: N818
         """Seconds that the organisation asked us to wait, if it said."""
 
 
-class Uncertain(DeliveryError):  # noqa: N818
+class Uncertain(DeliveryError):
     """It may have taken it: time ran out after the request was sent, or the answer could not be read."""
 
 
@@ -132,7 +132,7 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
-class CallbackRejected(AdapterError):  # noqa: N818
+class CallbackRejected(AdapterError):
     """A callback whose signature, token or body is not acceptable. `status` is the HTTP answer for it."""
 
     def __init__(self, detail: str, *, status: int) -> None:
@@ -181,6 +181,15 @@ class Adapter(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class CallbackPage(Protocol):
+    """An adapter whose callback address is opened by people, in a browser."""
+
+    def callback_page(self, query: str) -> str:
+        """The HTML of the page. Raises `CallbackRejected` for an address that we did not make."""
         ...
 
 

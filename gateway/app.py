@@ -8,7 +8,6 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-import asyncpg
 import msgspec
 import structlog
 from aiohttp import web
@@ -26,12 +25,12 @@ from gateway.delivery.ladder import Ladder
 from gateway.delivery.overdue import Overdue
 from gateway.delivery.replay import Replay
 from gateway.delivery.status import StatusSync
-from gateway.errors import StartError, StoreUnavailable
+from gateway.errors import StoreUnavailable
 from gateway.intake import Intake
 from gateway.metrics import Metrics
 from gateway.settings import Settings
-from gateway.store.migrate import migrate
-from gateway.store.pool import AWAY, Pool, open_pool
+from gateway.store.pool import AWAY, open_pool
+from gateway.store.prepare import prepare
 from gateway.store.writer import Writer
 from gateway.understanding import Understanding
 from gateway.watch import watching
@@ -91,18 +90,6 @@ async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None
         app[KEYS] = Keys(pool, app[callbacks.CLOCK])
         app[ops.CHECKS] = lambda: asyncio.ensure_future(_checks(app))
         yield
-
-
-async def prepare(pool: Pool) -> None:
-    """Bring the schema up to date. Raises `StartError` if the database cannot be used."""
-    try:
-        async with pool.acquire() as connection:
-            for name in await migrate(connection):
-                log.info("migration applied", name=name)
-    except (*AWAY, StoreUnavailable) as error:
-        raise StartError(f"the database cannot be reached: {error.__cause__ or error}") from None
-    except asyncpg.PostgresError as error:
-        raise StartError(f"the database cannot be used: {error}") from None
 
 
 async def _places(app: web.Application) -> AsyncIterator[None]:

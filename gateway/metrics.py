@@ -36,6 +36,9 @@ class Metrics:
         self.decide = Histogram(
             "front_door_decide_seconds", "Time to understand and route", buckets=MILLISECONDS, registry=r
         )
+        self.faults = Counter(
+            "front_door_decide_faults", "Requests sent to triage because understanding failed", registry=r
+        )
         self.commit_batch = Histogram(
             "front_door_commit_batch_size", "Requests in one commit", buckets=BATCH, registry=r
         )

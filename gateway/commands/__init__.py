@@ -1,0 +1,1 @@
+"""The subcommands of `front-door`, one module a subject."""

@@ -1,0 +1,46 @@
+"""Running something against the database of the settings: the one given, or the embedded one, running already or not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+from gateway import postgres
+from gateway.errors import NotFound
+from gateway.rules import load_door
+from gateway.settings import Settings
+from gateway.store.pool import Pool, open_pool, unavailable_is_clear
+from gateway.store.prepare import prepare
+
+T = TypeVar("T")
+
+
+def with_database(
+    settings: Settings, work: Callable[[Pool], Coroutine[Any, Any, T]], *, migrated: bool = True
+) -> T:
+    """Run `work` with a pool; first bring the schema up to date, unless `migrated` is false."""
+
+    async def run() -> T:
+        async with AsyncExitStack() as stack:
+            url = settings.database_url
+            if url is None:
+                folder = postgres.data_folder(settings.data_dir)
+                url = await stack.enter_async_context(postgres.running(folder))
+            pool = await stack.enter_async_context(open_pool(url, size=2, timeout=settings.connect_timeout))
+            if migrated:
+                await prepare(pool)
+            with unavailable_is_clear():
+                return await work(pool)
+
+    return asyncio.run(run())
+
+
+def known_authority(settings: Settings, authority: str) -> None:
+    """Raise `NotFound`, naming those there are, unless the rules know this authority."""
+    door = load_door(settings, understand=False)
+    if authority not in door.authorities:
+        raise NotFound(
+            f"there is no authority {authority!r}; there are: {', '.join(sorted(door.authorities))}"
+        )

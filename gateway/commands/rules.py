@@ -1,0 +1,40 @@
+"""`front-door check` and `classify`: the rules and the catalogue, tried before anyone relies on them."""
+
+from __future__ import annotations
+
+import sys
+from typing import BinaryIO
+
+import click
+
+from gateway.classify import classify as run_classify
+from gateway.clock import SystemClock
+from gateway.rules import load_door, rules_folder
+from gateway.settings import Settings
+from routing_rules.check import check as run_check
+
+
+@click.command()
+@click.option("--strict", is_flag=True, help="Warnings fail too.")
+@click.pass_obj
+def check(settings: Settings, strict: bool) -> None:  # noqa: FBT001  click passes it so
+    """Look for everything wrong in the rules and the catalogue; exit code 1 if anything is."""
+    folder = rules_folder(settings)
+    problems = run_check(folder)
+    for problem in problems:
+        click.echo(str(problem))
+    errors = sum(problem.level == "error" for problem in problems)
+    click.echo(f"{folder}: {errors} errors, {len(problems) - errors} warnings")
+    sys.exit(1 if errors or (strict and problems) else 0)
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"), default="-")
+@click.pass_obj
+def classify(settings: Settings, file: BinaryIO) -> None:
+    """Read JSON lines {"text": …, "authority": …, "postcode"?: …} and write what would be done with each."""
+    door = load_door(settings)
+    out = sys.stdout.buffer
+    for answer in run_classify(door, file, SystemClock().now()):
+        out.write(answer + b"\n")
+    out.flush()
