@@ -84,12 +84,13 @@ def serve(settings: Settings, host: str | None, port: int | None, unready_for: f
 @main.command()
 @click.option("--once", is_flag=True, help="End after the table; exit code 1 if anything was not delivered.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Keep the table as an SVG picture.")
 @click.pass_obj
-def demo(settings: Settings, once: bool, port: int | None) -> None:  # noqa: FBT001  click passes it so
+def demo(settings: Settings, once: bool, port: int | None, picture: Path | None) -> None:  # noqa: FBT001  click passes it so
     """Show the whole way on this machine, with stand-in back ends."""
     from gateway.demo.run import run  # noqa: PLC0415
 
-    sys.exit(asyncio.run(run(_with(settings, port=port), once=once)))
+    sys.exit(asyncio.run(run(_with(settings, port=port), once=once, picture=picture)))
 
 
 @main.command()

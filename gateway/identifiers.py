@@ -23,11 +23,13 @@ _counter = itertools.count(int.from_bytes(os.urandom(2)))
 def uuid7(now: datetime) -> uuid.UUID:
     """A time-ordered UUID (RFC 9562, version 7): new rows land at the end of every index.
 
-    Ids made by one process for one millisecond keep their order (a 12-bit counter behind the time, 62 random bits).
+    Ids made by one process for one millisecond keep their order: behind the time stand a counter of 34 bits, which one
+    process never uses up, and 40 random bits.
     """
     milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
-    random = int.from_bytes(os.urandom(8)) >> 2
-    return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | (next(_counter) & 0xFFF) << 64 | 0x2 << 62 | random)
+    count = next(_counter)
+    random = (count & 0x3FFFFF) << 40 | int.from_bytes(os.urandom(5))
+    return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | (count >> 22 & 0xFFF) << 64 | 0x2 << 62 | random)
 
 
 def _check_character(body: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 import structlog
@@ -15,6 +16,9 @@ from gateway.model import DeliveryState
 from gateway.store.claims import Claim
 
 log = structlog.get_logger()
+
+MOST_EXPIRED: Final = 8
+"""So many times a delivery may outlive the courier that had it; after that it is likely what ends them."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +37,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 async def attempt(line: Line, claim: Claim, handover: Handover) -> Result:
     """Hand over once, asking first where an earlier attempt may have arrived. Never raises but for cancellation."""
+    if claim.expired >= MOST_EXPIRED:
+        line.breaker.abandoned()
+        detail = f"given up: {claim.expired} couriers that had it stopped answering"
+        return Result(outcome="uncertain", state=DeliveryState.DEAD, detail=detail, check_first=True)
+    if claim.check_first and line.adapter.deduplication is Deduplication.NONE:
+        line.breaker.abandoned()  # nothing was asked of the organisation, so nothing was learnt of its health
+        detail = "an earlier attempt may have arrived and this organisation cannot be asked"
+        return Result(outcome="uncertain", state=DeliveryState.UNCERTAIN, detail=detail)
     limit = line.organisation.delivery.timeout
     try:
         async with asyncio.timeout(
@@ -61,6 +73,9 @@ async def attempt(line: Line, claim: Claim, handover: Handover) -> Result:
     except TimeoutError:
         line.breaker.failed()
         return _uncertain(line, claim, f"no answer within {limit:g} s", None)
+    except asyncio.CancelledError:
+        line.breaker.abandoned()
+        raise
     except Exception as error:
         line.breaker.failed()
         log.exception("adapter failed", organisation=claim.organisation, reference=claim.reference)
@@ -74,8 +89,6 @@ async def _deliver(line: Line, claim: Claim, handover: Handover) -> Receipt:
         found = await line.adapter.lookup(handover.delivery_id)
         if found is not None:
             return found
-    if claim.check_first and line.adapter.deduplication is Deduplication.NONE:
-        raise Uncertain("an earlier attempt may have arrived and this organisation cannot be asked")
     return await line.adapter.deliver(handover)
 
 

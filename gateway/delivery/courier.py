@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
+from adapters.text import plain
 from gateway.clock import Clock
 from gateway.delivery import escalation
 from gateway.delivery.attempt import Result, attempt, due_again
@@ -113,9 +114,8 @@ class Courier:
         if not slots:
             return False
         claims = await claim(self._pool, slots, self._clock.now(), self._worker)
-        unknown = [c for c in claims if (c.authority_id, c.organisation) not in self._lines]
-        if unknown or self._stopping:
-            await release(self._pool, claims if self._stopping else unknown, self._clock.now())
+        if self._stopping:
+            await release(self._pool, claims, self._clock.now())
             return False
         for claimed in claims:
             line = self._lines[claimed.authority_id, claimed.organisation]
@@ -143,7 +143,7 @@ class Courier:
                 # The fault is likelier ours: nothing is shifted, everything is kept.
                 result = replace(result, state=DeliveryState.WAITING, wait=backoff(claimed.attempt))
             ended = self._ended(line, claimed, result, started_at)
-            await self._write(claimed, ended, result)
+            await self._write_while_leased(line, claimed, ended, result)
             if result.outcome == "accepted":
                 waited = (ended.finished_at - claimed.queued_at).total_seconds()
                 self._metrics.queue_wait.labels(*labels).observe(waited)
@@ -162,6 +162,7 @@ class Courier:
             # The lease runs out, and the next attempt checks first.
             log.warning("an ending could not be written", reference=claimed.reference)
         except Exception:
+            line.breaker.abandoned()
             log.exception("delivery failed", reference=claimed.reference)
         finally:
             line.ended()
@@ -183,15 +184,26 @@ class Courier:
             finished_at=now,
             outcome=result.outcome,
             status=result.status,
-            detail=result.detail[:500],
+            detail=plain(result.detail, 500),
             state=result.state,
             due_at=due_again(result, now),
             check_first=result.check_first,
-            external_reference=result.receipt.external_reference if result.receipt else None,
-            external_status=result.receipt.status if result.receipt else None,
+            external_reference=plain(result.receipt.external_reference, 500) if result.receipt else None,
+            external_status=plain(result.receipt.status, 500) if result.receipt and result.receipt.status else None,
             event_id=uuid7(now),
             acknowledge_by=acknowledge_by,
         )
+
+    async def _write_while_leased(self, line: Line, claimed: Claim, ended: Ended, result: Result) -> None:
+        """Write an ending, trying again while the database is away: what we know must not be forgotten with the lease."""
+        give_up = self._clock.monotonic() + line.lease.total_seconds()
+        while True:
+            try:
+                return await self._write(claimed, ended, result)
+            except (*AWAY, StoreUnavailable):
+                if self._stopping or self._clock.monotonic() >= give_up:
+                    raise
+                await asyncio.sleep(self._poll)
 
     async def _write(self, claimed: Claim, ended: Ended, result: Result) -> None:
         if result.state in {DeliveryState.DELIVERED, DeliveryState.WAITING}:

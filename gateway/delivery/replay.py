@@ -38,7 +38,10 @@ class Replay:
         return letter
 
     async def all_again(self, authority: str, organisation: str, *, actor: str, reason: str) -> int:
-        """Send all dead deliveries of an organisation again, when it is back; how many. Uncertain ones need a look each."""
+        """Send all dead deliveries of an organisation again, when it is back; how many. Uncertain ones need a look each.
+
+        What somebody else works on already stays with them.
+        """
         replayed = 0
         after: UUID | None = None
         while True:
@@ -49,7 +52,7 @@ class Replay:
                 for found in page:
                     async with self._pool.acquire() as connection, connection.transaction():
                         letter = await letters.lock_letter(connection, authority, found.delivery_id)
-                        if letter is None or letter.state != "dead" or State(letter.referral_state) in ENDED:
+                        if letter is None or letter.state != "dead" or _needs_nothing(letter):
                             continue
                         await self._send_again(connection, authority, letter, actor, reason)
                         replayed += 1
@@ -93,6 +96,12 @@ class Replay:
         await letters.send_again(connection, authority, letter, now)
         detail = {"organisation": letter.organisation, "reason": reason, "was": letter.state}
         await add_event(connection, _event(authority, letter, "replayed", actor, detail, now))
+
+
+def _needs_nothing(letter: Letter) -> bool:
+    state = State(letter.referral_state)
+    elsewhere = letter.role == "lead" and letter.referral_organisation != letter.organisation
+    return state in ENDED or (elsewhere and state is State.IN_PROGRESS)
 
 
 def _event(

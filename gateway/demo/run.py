@@ -18,13 +18,14 @@ from typing import Final
 import msgspec
 from rich.console import Console
 from rich.live import Live
+from rich.table import Table
 
 from gateway import postgres
 from gateway.clock import SystemClock
 from gateway.demo.client import Caller, Front
 from gateway.demo.ledgers import Effects, read_effects
 from gateway.demo.story import STORY
-from gateway.demo.table import draw
+from gateway.demo.table import draw, keep_picture
 from gateway.demo.town import Town
 from gateway.errors import StartError
 from gateway.rules import load_door
@@ -36,7 +37,7 @@ PATIENCE: Final = 90.0
 """Seconds until a request that is not delivered counts as failed."""
 
 
-async def run(settings: Settings, *, once: bool) -> int:
+async def run(settings: Settings, *, once: bool, picture: Path | None = None) -> int:
     """Run the demo; the exit code is 1 if anything was not delivered."""
     console = Console(width=None if sys.stdout.isatty() else 176)
     data = postgres.data_folder(settings.data_dir)
@@ -58,7 +59,9 @@ async def run(settings: Settings, *, once: bool) -> int:
             raise StartError(f"the gateway did not become ready; see {gateway.log}")
         keys = await _keys(settings, [*door.authorities])
         caller.use(keys)
-        failed = await _tell_story(caller, console, stop, [*door.authorities])
+        failed, table = await _tell_story(caller, console, stop, [*door.authorities])
+        if picture is not None:
+            keep_picture(table, picture)
         effects = await asyncio.to_thread(read_effects, data / "demo" / "ledgers")
         _report(console, effects)
         if once or stop.is_set():
@@ -139,8 +142,10 @@ async def _keys(settings: Settings, authorities: list[str]) -> dict[str, str]:
             }
 
 
-async def _tell_story(caller: Caller, console: Console, stop: asyncio.Event, authorities: list[str]) -> int:
-    """Send the requests and show them until all are delivered; how many were not."""
+async def _tell_story(
+    caller: Caller, console: Console, stop: asyncio.Event, authorities: list[str]
+) -> tuple[int, Table]:
+    """Send the requests and show them until all are delivered; how many were not, and the last table."""
     organisations = {code: await caller.organisations(code) for code in authorities}
     began = time.monotonic()
     name = secrets.token_hex(8)
@@ -162,7 +167,7 @@ async def _tell_story(caller: Caller, console: Console, stop: asyncio.Event, aut
         console.print(f"[red]Not delivered: {', '.join(failed)}[/]")
     else:
         console.print(f"All {len(fronts)} delivered, with status back, in {time.monotonic() - began:.1f} s.")
-    return len(failed)
+    return len(failed), draw(fronts, organisations)
 
 
 def _report(console: Console, effects: Effects) -> None:

@@ -38,6 +38,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     fence: int
     check_first: bool
     """An earlier attempt may have arrived."""
+    expired: int = 0
+    """How many couriers that had it stopped answering, since a person last sent it again."""
     traceparent: str
     queued_at: datetime
     reference: str
@@ -68,7 +70,9 @@ WITH due AS (
     RETURNING d.*
 )
 SELECT c.authority_id, c.delivery_id, c.referral_id, c.request_id, c.organisation, c.role, c.attempt, c.fence,
-       c.check_first, c.traceparent, c.created_at AS queued_at, q.reference, q.created_at, r.text, r.service, r.priority,
+       c.check_first, CASE WHEN c.check_first THEN (
+           SELECT count(*) FROM attempts AS a WHERE a.authority_id = c.authority_id AND a.delivery_id = c.delivery_id
+           AND a.outcome = 'expired' AND a.fence > c.fence - c.attempt) ELSE 0 END AS expired, c.traceparent, c.created_at AS queued_at, q.reference, q.created_at, r.text, r.service, r.priority,
        r.chain, q.citizen, q.postcode
 FROM claimed AS c
 JOIN referrals AS r USING (authority_id, referral_id)

@@ -78,11 +78,7 @@ async def send_again(connection: Connection, authority: str, letter: Letter, now
     )
     if letter.role != "lead":
         return
-    await connection.execute(
-        "UPDATE deliveries SET state = 'withdrawn', updated_at = $4 WHERE authority_id = $1 AND referral_id = $2"
-        " AND role = 'lead' AND state = 'waiting' AND delivery_id <> $3",
-        *(authority, letter.referral_id, letter.delivery_id, now),
-    )
+    await _withdraw_others(connection, authority, letter, now)
     await connection.execute(
         "UPDATE referrals SET state = 'routed', organisation = $3, updated_at = $4"
         " WHERE authority_id = $1 AND referral_id = $2",
@@ -93,15 +89,27 @@ async def send_again(connection: Connection, authority: str, letter: Letter, now
 async def it_arrived(
     connection: Connection, authority: str, letter: Letter, external_reference: str | None, now: datetime
 ) -> None:
-    """A person found out that the organisation has it."""
+    """A person found out that the organisation has it: the referral is with it, and what waits elsewhere is withdrawn."""
     await connection.execute(
         "UPDATE deliveries SET state = 'delivered', check_first = false, updated_at = $4,"
         " external_reference = coalesce($3, external_reference) WHERE authority_id = $1 AND delivery_id = $2",
         *(authority, letter.delivery_id, external_reference, now),
     )
-    if letter.role == "lead":
-        await connection.execute(
-            "UPDATE referrals SET state = 'delivered', updated_at = $3"
-            " WHERE authority_id = $1 AND referral_id = $2 AND state = 'uncertain'",
-            *(authority, letter.referral_id, now),
-        )
+    if letter.role != "lead" or letter.referral_state == "in_progress":
+        return  # somebody works on it already
+    await _withdraw_others(connection, authority, letter, now)
+    await connection.execute(
+        "UPDATE referrals SET state = 'delivered', organisation = $3, updated_at = $4"
+        " WHERE authority_id = $1 AND referral_id = $2",
+        *(authority, letter.referral_id, letter.organisation, now),
+    )
+
+
+async def _withdraw_others(
+    connection: Connection, authority: str, letter: Letter, now: datetime
+) -> None:
+    await connection.execute(
+        "UPDATE deliveries SET state = 'withdrawn', updated_at = $4 WHERE authority_id = $1 AND referral_id = $2"
+        " AND role = 'lead' AND state = 'waiting' AND delivery_id <> $3",
+        *(authority, letter.referral_id, letter.delivery_id, now),
+    )

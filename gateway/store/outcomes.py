@@ -52,15 +52,22 @@ WITH ended AS (
     UPDATE deliveries AS d
     SET state = e.state, due_at = e.due_at, check_first = e.check_first, lease_until = NULL, claimed_by = NULL,
         external_reference = coalesce(e.external_reference, d.external_reference),
-        external_status = coalesce(e.external_status, d.external_status),
+        external_status = CASE WHEN d.status_at IS NULL THEN coalesce(e.external_status, d.external_status)
+                               ELSE d.external_status END,
         acknowledge_by = e.acknowledge_by, last_outcome = e.outcome, updated_at = e.finished_at
     FROM ended AS e
-    WHERE d.authority_id = e.authority_id AND d.delivery_id = e.delivery_id AND d.fence = e.fence AND d.state = 'claimed'
+    WHERE d.authority_id = e.authority_id AND d.delivery_id = e.delivery_id AND d.fence = e.fence
+      -- That it was taken is true even where the lease ran out, or a status came back, before it could be written.
+      AND (d.state = 'claimed' OR (e.state = 'delivered' AND d.last_outcome IS DISTINCT FROM 'accepted'
+                                   AND (d.state = 'waiting' OR (d.state = 'delivered' AND d.status_at IS NOT NULL))))
     RETURNING e.*, d.role, d.organisation
 ), kept AS (
     INSERT INTO attempts (authority_id, delivery_id, attempt, fence, started_at, finished_at, outcome, status, detail)
     SELECT authority_id, delivery_id, attempt, fence, started_at, finished_at, outcome, status, detail FROM ended
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (authority_id, delivery_id, fence) DO UPDATE
+        SET finished_at = excluded.finished_at, started_at = excluded.started_at, outcome = excluded.outcome,
+            status = excluded.status, detail = excluded.detail
+        WHERE attempts.outcome = 'expired'
 ), moved AS (
     UPDATE referrals AS r SET state = 'delivered', updated_at = u.finished_at
     FROM updated AS u
@@ -138,9 +145,20 @@ async def hand_on(pool: Pool, ended: Ended, state: DeliveryState, then: HandedOn
         )
         if not still_ours:
             return False
-        if then is not None:
+        if then is not None and await _still_holds(connection, claim):
             await move_on(connection, claim.authority_id, claim.referral_id, then, ended.finished_at)
         return True
+
+
+async def _still_holds(connection: Connection, claim: Claim) -> bool:
+    """Whether the referral still waits for this organisation: people may have sent it elsewhere meanwhile, or ended it."""
+    return bool(
+        await connection.fetchval(
+            "SELECT true FROM referrals WHERE authority_id = $1 AND referral_id = $2 AND organisation = $3"
+            " AND state IN ('routed', 'uncertain', 'undeliverable') FOR UPDATE",
+            *(claim.authority_id, claim.referral_id, claim.organisation),
+        )
+    )
 
 
 async def move_on(
@@ -190,7 +208,9 @@ async def _keep_attempt(connection: Connection, ended: Ended) -> None:
     claim = ended.claim
     await connection.execute(
         "INSERT INTO attempts (authority_id, delivery_id, attempt, fence, started_at, finished_at, outcome, status, detail)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (authority_id, delivery_id, fence) DO UPDATE"
+        " SET started_at = excluded.started_at, finished_at = excluded.finished_at, outcome = excluded.outcome,"
+        " status = excluded.status, detail = excluded.detail WHERE attempts.outcome = 'expired'",
         *(
             claim.authority_id,
             claim.delivery_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -52,11 +53,18 @@ async def is_new(
     applied: str,
     now: datetime,
 ) -> bool:
-    """Keep an update; `False` if we had it before. `applied`: `applied`, `ignored`, `unmapped` or `unknown`."""
+    """Keep an update; `False` if we had it before. `applied`: `applied`, `held`, `ignored`, `unmapped` or `unknown`.
+
+    One that was unknown is new once we know what it speaks of.
+    """
     return bool(
         await connection.fetchval(
-            "INSERT INTO status_updates (authority_id, organisation, update_key, delivery_id, status, note, at,"
-            " received_at, applied) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING true",
+            "INSERT INTO status_updates AS s (authority_id, organisation, update_key, delivery_id, status, note, at,"
+            " received_at, applied, external_reference, named_delivery)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+            " ON CONFLICT (authority_id, organisation, update_key) DO UPDATE"
+            " SET applied = excluded.applied, delivery_id = excluded.delivery_id"
+            " WHERE s.applied = 'unknown' AND excluded.applied <> 'unknown' RETURNING true",
             *(
                 authority,
                 organisation,
@@ -66,9 +74,72 @@ async def is_new(
                 update.note,
                 update.at,
             ),
-            *(now, applied),
+            *(now, applied, update.external_reference, update.delivery_id),
         )
     )
+
+
+async def already_known(
+    pool: Pool, authority: str, organisation: str, updates: Sequence[StatusUpdate]
+) -> set[str]:
+    """The keys of those that were dealt with before: pollers see everything more than once."""
+    rows = await pool.fetch(
+        "SELECT update_key FROM status_updates WHERE authority_id = $1 AND organisation = $2"
+        " AND update_key = ANY($3) AND applied <> 'unknown'",
+        *(authority, organisation, [update_key(update) for update in updates]),
+    )
+    return {row["update_key"] for row in rows}
+
+
+class Unknown(msgspec.Struct, frozen=True, kw_only=True):
+    """What an organisation told us of a case that we do not know."""
+
+    organisation: str
+    external_reference: str | None
+    named_delivery: str | None
+    """What it took for our delivery's id."""
+    status: str
+    note: str
+    at: datetime
+    received_at: datetime
+    update_key: str
+
+
+async def unknown(pool: Pool, authority: str, limit: int) -> list[Unknown]:
+    """The latest of them, newest first, for a person to look into."""
+    rows = await pool.fetch(
+        "SELECT organisation, external_reference, named_delivery, status, note, at, received_at, update_key"
+        " FROM status_updates WHERE authority_id = $1 AND applied = 'unknown' ORDER BY received_at DESC LIMIT $2",
+        *(authority, limit),
+    )
+    return [Unknown(**dict(row)) for row in rows]
+
+
+async def now_known(
+    pool: Pool, authority: str, since: datetime, limit: int
+) -> list[tuple[str, StatusUpdate]]:
+    """Updates that were quicker than the writing down of their hand-over: unknown then, known now; by organisation."""
+    rows = await pool.fetch(
+        "SELECT u.organisation, u.external_reference, u.status, u.note, u.at, u.update_key FROM status_updates AS u"
+        " WHERE u.authority_id = $1 AND u.applied = 'unknown' AND u.received_at >= $2 AND EXISTS ("
+        "   SELECT FROM deliveries AS d WHERE d.authority_id = u.authority_id AND d.organisation = u.organisation"
+        "   AND d.external_reference = u.external_reference)"
+        " ORDER BY u.at LIMIT $3",
+        *(authority, since, limit),
+    )
+    return [
+        (
+            row["organisation"],
+            StatusUpdate(
+                external_reference=row["external_reference"],
+                status=row["status"],
+                note=row["note"],
+                at=row["at"],
+                key=row["update_key"],
+            ),
+        )
+        for row in rows
+    ]
 
 
 _FIND: Final = """
@@ -111,7 +182,7 @@ async def write_status(
             waiting.authority_id,
             waiting.delivery_id,
             update.status,
-            update.at,
+            min(update.at, now),  # a clock that runs ahead must not make later updates late
             now,
             update.external_reference,
         ),
