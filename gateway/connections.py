@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from adapters.base import ConfigurationError
+from adapters.base import Adapter, ConfigurationError
 from adapters.registry import make_adapter
 from gateway.clock import Clock
 from gateway.delivery.line import Line
@@ -37,9 +37,14 @@ Replacements = dict[str, dict[str, Replacement]]
 
 
 def make_lines(
-    door: Door, settings: Settings, environ: Mapping[str, str], clock: Clock, metrics: Metrics
+    door: Door,
+    settings: Settings,
+    environ: Mapping[str, str],
+    clock: Clock,
+    metrics: Metrics,
+    kept: Mapping[tuple[str, str], Line] | None = None,
 ) -> dict[tuple[str, str], Line]:
-    """A line for each organisation of each authority.
+    """A line for each organisation of each authority; of those `kept`, each whose organisation is as it was.
 
     An organisation whose variables are not set is not connected: its work stays with the council, on its worklist, where
     people see it. Raises `StartError` for a connection that is set and wrong.
@@ -47,10 +52,27 @@ def make_lines(
     replacements = _read(settings.connections_file) if settings.connections_file else {}
     lines = {}
     for code, authority in door.authorities.items():
+        missing: dict[str, tuple[str, ...]] = {}
         for organisation in authority.organisations.values():
             replacement = replacements.get(code, {}).get(organisation.code)
             used = _replaced(organisation, replacement) if replacement else organisation
-            lines[code, organisation.code] = _line(code, used, environ, clock, metrics, settings.lease_margin)
+            there = (kept or {}).get((code, used.code))
+            if there is not None and there.organisation == used:
+                lines[code, used.code] = there
+                continue
+            adapter, missing[used.code] = _adapter(code, used, environ)
+            lines[code, used.code] = Line(
+                code,
+                used,
+                adapter,
+                clock,
+                metrics,
+                lease_margin=settings.lease_margin,
+                connected=not missing[used.code],
+            )
+        missing = {name: variables for name, variables in missing.items() if variables}
+        if missing:
+            log.warning("not connected: their work goes to the worklist", authority=code, missing=missing)
     return lines
 
 
@@ -70,32 +92,17 @@ def _replaced(organisation: Organisation, replacement: Replacement) -> Organisat
     return msgspec.structs.replace(organisation, connection=replacement.connection, delivery=delivery)
 
 
-def _line(
-    authority: str,
-    organisation: Organisation,
-    environ: Mapping[str, str],
-    clock: Clock,
-    metrics: Metrics,
-    lease_margin: float,
-) -> Line:
-    connected = True
-    protocol, connection = organisation.protocol, {}
+def _adapter(
+    authority: str, organisation: Organisation, environ: Mapping[str, str]
+) -> tuple[Adapter, tuple[str, ...]]:
+    """The adapter, and the variables it lacks: then it is the worklist in its place."""
     try:
         connection = fill(organisation.connection, environ)
     except MissingVariables as error:
-        log.warning(
-            "organisation not connected: its work goes to the worklist",
-            authority=authority,
-            organisation=organisation.code,
-            missing=list(error.names),
-        )
-        protocol, connected = "worklist", False
+        return make_adapter("worklist", {}), error.names
     try:
-        adapter = make_adapter(protocol, connection)
+        return make_adapter(organisation.protocol, connection), ()
     except ConfigurationError as error:
         raise StartError(
             f"authorities/{authority}/organisations/{organisation.code}.toml: [connection]: {error}"
         ) from None
-    return Line(
-        authority, organisation, adapter, clock, metrics, lease_margin=lease_margin, connected=connected
-    )

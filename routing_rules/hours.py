@@ -57,6 +57,7 @@ class Hours:
 
     def __init__(self, table: HoursTable, nation: Nation = "england-and-wales") -> None:
         whole_day: tuple[Span, ...] = ((time(0), None),)
+        _holidays()  # read the file now, not under an event loop
         self.nation = nation
         self._week = tuple(
             whole_day if table.always else _spans(_times_of(table, number)) for number in range(7)

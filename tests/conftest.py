@@ -6,17 +6,18 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
-from gateway import postgres
+from gateway import logs, postgres
 from gateway.rules import load_door
 from gateway.settings import Settings
 from gateway.store.migrate import migrate
@@ -25,6 +26,8 @@ from routing_rules.door import Door
 
 settings.register_profile("steady", deadline=None)  # a shared machine is no reason to fail
 settings.load_profile("steady")
+
+logs.set_up()  # what is logged in tests is what is logged in the field
 
 TEMPLATE = "front_door_template"
 
@@ -134,6 +137,23 @@ class _database:  # noqa: N801
 def door() -> Door:
     """The product's own rules and catalogue, with the engine."""
     return load_door(Settings())
+
+
+@contextmanager
+def no_blocking() -> Iterator[None]:
+    """Within it, whoever of ours holds the event loop fails: files, sleeps, locks. The demo and the stand-ins may."""
+    ours = ["gateway", "routing_rules", "adapters"]
+    with blockbuster_ctx(ours, excluded_modules=["gateway.demo", "adapters.sandbox"]) as guard:
+        for reading in ("os.stat", "io.TextIOWrapper.read", "io.BufferedReader.read"):
+            if reading in guard.functions:  # a traceback in the log shows lines of source
+                guard.functions[reading].can_block_in("linecache.py", {"checkcache", "updatecache"})
+        yield
+
+
+@pytest.fixture(name="no_blocking")
+def no_blocking_fixture() -> Callable[[], AbstractContextManager[object]]:
+    """`with no_blocking(): …` once everything has started."""
+    return no_blocking
 
 
 @pytest.fixture

@@ -128,9 +128,10 @@ class GroupCommit(Generic[Item, Result]):
         async with self._pool.acquire() as connection:
             try:
                 await self._settle(connection, batch)
-            except asyncpg.PostgresError as error:
-                if isinstance(error, AWAY):
-                    raise
+            except AWAY:
+                connection.terminate()  # its state is unknown: the pool opens another
+                raise
+            except asyncpg.PostgresError:
                 for waiting in batch:
                     await self._commit_alone(connection, waiting)
 

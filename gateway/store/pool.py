@@ -1,18 +1,27 @@
-"""Connections: one deadline for each host, the last good host first, and no reset round trip on release."""
+"""Connections: one deadline for each host, the last good host first, and no reset round trip on release.
+
+A database that freezes, or whose network swallows everything, says nothing: whoever waits for it would wait until the
+command's own limit. So one connection feels its pulse, and when that stops all connections are dropped at once: what
+was under way fails as "outcome unknown", and the next connection goes to the host that answers.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import msgspec
+import structlog
 
 from gateway.errors import StartError, StoreUnavailable
+
+log = structlog.get_logger()
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -21,6 +30,7 @@ AWAY = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was lost in the middle of a statement
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -45,8 +55,9 @@ class Connector:
 
     def __init__(self, url: str, timeout: float) -> None:
         self._urls = single_host_urls(url)
-        self._timeout = timeout
+        self.timeout = timeout
         self._last_good = 0
+        self._opened: weakref.WeakSet[Connection] = weakref.WeakSet()
 
     async def __call__(self, *_: Any, **options: Any) -> Connection:
         """Open one connection. Raises `StoreUnavailable` when no host answers."""
@@ -59,25 +70,44 @@ class Connector:
                 failure = error
                 continue
             self._last_good = number
+            self._opened.add(connection)
             return connection
         raise StoreUnavailable("no database host answers") from failure
 
+    @property
+    def hosts(self) -> int:
+        """How many hosts there are."""
+        return len(self._urls)
+
+    def drop_all(self) -> int:
+        """End every connection without asking its server, and try another host first; how many there were."""
+        opened = [connection for connection in self._opened if not connection.is_closed()]
+        for connection in opened:
+            connection.terminate()
+        self._opened.clear()
+        self._last_good = (self._last_good + 1) % len(self._urls)
+        return len(opened)
+
     async def _open(self, url: str, options: dict[str, Any]) -> Connection:
         options.pop("loop", None)
-        async with asyncio.timeout(self._timeout):
+        async with asyncio.timeout(self.timeout):
             connection = await asyncpg.connect(
                 url,
                 **options,
-                timeout=self._timeout,
+                timeout=self.timeout,
                 target_session_attrs="read-write",
                 server_settings={"application_name": "front-door", "timezone": "UTC"},
             )
-            await connection.set_type_codec(
-                "jsonb",
-                schema="pg_catalog",
-                encoder=lambda value: msgspec.json.encode(value).decode(),
-                decoder=msgspec.json.decode,
-            )
+            try:
+                await connection.set_type_codec(
+                    "jsonb",
+                    schema="pg_catalog",
+                    encoder=lambda value: msgspec.json.encode(value).decode(),
+                    decoder=msgspec.json.decode,
+                )
+            except BaseException:
+                connection.terminate()
+                raise
         return connection
 
 
@@ -117,10 +147,36 @@ async def open_pool(url: str, *, size: int, timeout: float = 5.0) -> AsyncIterat
         max_inactive_connection_lifetime=300,
     )
     await pool
+    pulse = asyncio.create_task(_feel_pulse(connector), name="database-pulse")
     try:
         yield pool
     finally:
+        pulse.cancel()
+        await asyncio.gather(pulse, return_exceptions=True)
         pool.terminate()
+
+
+async def _feel_pulse(connector: Connector) -> None:
+    """Drop all connections when the server no longer answers within its deadline, or no longer takes writes."""
+    probe: Connection | None = None
+    try:
+        while True:
+            await asyncio.sleep(connector.timeout / 2)
+            try:
+                async with asyncio.timeout(connector.timeout * connector.hosts):
+                    if probe is None or probe.is_closed():
+                        probe = await connector()
+                async with asyncio.timeout(connector.timeout):
+                    if await probe.fetchval("SHOW transaction_read_only") == "off":
+                        continue
+                silence = "it takes no writes"
+            except (*AWAY, asyncpg.PostgresError, StoreUnavailable):
+                silence = "it does not answer"
+            if dropped := connector.drop_all():
+                log.warning("the database's connections are dropped", because=silence, connections=dropped)
+    finally:
+        if probe is not None:
+            probe.terminate()
 
 
 @contextlib.contextmanager

@@ -109,7 +109,8 @@ def _decode(config):
 
 
 @pytest.fixture
-async def front(door, database_url, tmp_path):
+async def front(door, database_url, tmp_path, no_blocking):
     """The whole product, with the organisations of Barnet and Northamptonshire behind it."""
     async with running_front(door, database_url, tmp_path) as front:
-        yield front
+        with no_blocking():
+            yield front

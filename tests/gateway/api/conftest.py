@@ -33,7 +33,7 @@ class Api:
 
 
 @pytest.fixture
-async def api(door, database_url):
+async def api(door, database_url, no_blocking):
     """A gateway to call."""
     app = build(Settings(database_url=database_url, courier_poll=0.05), door, {})
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
@@ -46,6 +46,7 @@ async def api(door, database_url):
         keys = {code: await create_key(connection, code, "tests", now) for code in door.authorities}
     async with aiohttp.ClientSession() as session:
         try:
-            yield Api(app, f"http://127.0.0.1:{port}", keys, session)
+            with no_blocking():
+                yield Api(app, f"http://127.0.0.1:{port}", keys, session)
         finally:
             await runner.cleanup()

@@ -124,7 +124,7 @@ async def test_a_lost_connection_is_unavailable_and_the_next_one_works(writer, p
         results = await asyncio.gather(*(writer.submit(make()) for _ in range(10)), return_exceptions=True)
         failed = sum(isinstance(each, StoreUnavailable) for each in results)
         stored = [each for each in results if not isinstance(each, BaseException)]
-        assert failed + len(stored) == 10
+        assert failed + len(stored) == 10, results
         await writer.submit(make())
     await admin.close()
     assert await counts(pool) == [len(stored) + 2] * 4
