@@ -34,6 +34,38 @@ class _Waiting(Generic[Item, Result]):
             self.done.set_exception(error)
 
 
+class _Held:
+    """A writer's own connection, opened when it is needed and again when it was lost."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._connection: Connection | None = None
+
+    async def connection(self) -> Connection:
+        """The connection. Raises what the pool raises while the database is away."""
+        if self._connection is None or _is_lost(self._connection):
+            self.drop()
+            fresh = await self._pool.acquire()
+            # Planning one of these statements takes longer than running it, and its plan never depends on the values.
+            await fresh.execute("SET plan_cache_mode = force_generic_plan")
+            self._connection = fresh
+        return self._connection
+
+    def drop(self) -> None:
+        """Give up a connection that may be broken."""
+        lost, self._connection = self._connection, None
+        if lost is not None:
+            with contextlib.suppress(asyncpg.InterfaceError):  # the pool has taken it back already
+                lost.terminate()
+
+
+def _is_lost(connection: Connection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has taken it back
+        return True
+
+
 class GroupCommit(Generic[Item, Result]):
     """Writes items in batches with `write`, which returns one result an item, in order.
 
@@ -85,27 +117,34 @@ class GroupCommit(Generic[Item, Result]):
             await asyncio.gather(*tasks)
 
     async def _run(self) -> None:
-        while True:
-            while not self._queue:
-                if self._closing:
-                    return
-                self._wake.clear()
-                await self._wake.wait()
-            batch = self._take()
-            if not batch:
-                continue
-            if self._sizes is not None:
-                self._sizes.observe(len(batch))
-            try:
-                await self._commit(batch)
-            except AWAY as error:
-                for waiting in batch:
-                    unavailable = StoreUnavailable()
-                    unavailable.__cause__ = error
-                    waiting.fail(unavailable)
-            except Exception as error:  # noqa: BLE001  whatever it was, everyone who waits must hear of it
-                for waiting in batch:
-                    waiting.fail(error)
+        """Commit batch after batch, each writer on a connection of its own that keeps its prepared statement."""
+        held = _Held(self._pool)
+        try:
+            while True:
+                while not self._queue:
+                    if self._closing:
+                        return
+                    self._wake.clear()
+                    await self._wake.wait()
+                if batch := self._take():
+                    await self._commit_or_tell(held, batch)
+        finally:
+            held.drop()
+
+    async def _commit_or_tell(self, held: _Held, batch: list[_Waiting[Item, Result]]) -> None:
+        if self._sizes is not None:
+            self._sizes.observe(len(batch))
+        try:
+            await self._commit(await held.connection(), batch)
+        except AWAY as error:
+            held.drop()  # its state is unknown
+            for waiting in batch:
+                unavailable = StoreUnavailable()
+                unavailable.__cause__ = error
+                waiting.fail(unavailable)
+        except Exception as error:  # noqa: BLE001  whatever it was, everyone who waits must hear of it
+            for waiting in batch:
+                waiting.fail(error)
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         batch: list[_Waiting[Item, Result]] = []
@@ -124,16 +163,14 @@ class GroupCommit(Generic[Item, Result]):
         self._queue.extendleft(reversed(put_back))
         return batch
 
-    async def _commit(self, batch: list[_Waiting[Item, Result]]) -> None:
-        async with self._pool.acquire() as connection:
-            try:
-                await self._settle(connection, batch)
-            except AWAY:
-                connection.terminate()  # its state is unknown: the pool opens another
-                raise
-            except asyncpg.PostgresError:
-                for waiting in batch:
-                    await self._commit_alone(connection, waiting)
+    async def _commit(self, connection: Connection, batch: list[_Waiting[Item, Result]]) -> None:
+        try:
+            await self._settle(connection, batch)
+        except AWAY:
+            raise
+        except asyncpg.PostgresError:
+            for waiting in batch:
+                await self._commit_alone(connection, waiting)
 
     async def _commit_alone(self, connection: Connection, waiting: _Waiting[Item, Result]) -> None:
         try:

@@ -96,7 +96,7 @@ class Connector:
                 **options,
                 timeout=self.timeout,
                 target_session_attrs="read-write",
-                server_settings={"application_name": "front-door", "timezone": "UTC"},
+                server_settings={"application_name": "front-door", "timezone": "UTC", "jit": "off"},
             )
             try:
                 await connection.set_type_codec(

@@ -20,7 +20,6 @@ CREATE TABLE alarms (
     next_at         timestamptz NOT NULL,
     acknowledged_at timestamptz,
     acknowledged_by text,                        -- the person's name, not the key's
-    PRIMARY KEY (authority_id, referral_id),
-    FOREIGN KEY (authority_id, referral_id) REFERENCES referrals
+    PRIMARY KEY (authority_id, referral_id)
 );
 CREATE INDEX alarms_ringing ON alarms (next_at) WHERE acknowledged_at IS NULL;
