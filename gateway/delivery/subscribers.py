@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -20,7 +20,7 @@ from adapters.notices import Notice, NoticeAdapter
 from gateway.clock import Clock
 from gateway.delivery.line import Line
 from gateway.metrics import Metrics
-from gateway.store import subscriptions
+from gateway.store import notices, subscriptions
 from gateway.store.claims import Claim
 from gateway.store.pool import AWAY, Pool, unavailable_is_clear
 from gateway.store.subscriptions import Live
@@ -73,7 +73,7 @@ class _Subscriber:
         self.live = live
         self.adapter = NoticeAdapter(
             live.url,
-            lambda now: self.live.secrets.at(now),
+            lambda now: self.live.secrets.at(now),  # noqa: PLW0108  `live` is replaced when its secret changes
             allow_private=allow_private,
             timeout=PRESSURE.timeout,
             max_connections=PRESSURE.concurrency,
@@ -91,6 +91,10 @@ class Subscribers:
     def __init__(
         self, pool: Pool, clock: Clock, metrics: Metrics, *, lease_margin: float, allow_private: bool
     ) -> None:
+        self.allow_private = allow_private
+        """Whether subscribers may be on this machine or a private network."""
+        self.wake: Callable[[], None] = lambda: None
+        """Tells the courier that something may be due."""
         self._pool = pool
         self._clock = clock
         self._metrics = metrics
@@ -98,7 +102,7 @@ class Subscribers:
             _Subscriber, clock=clock, metrics=metrics, lease_margin=lease_margin, allow_private=allow_private
         )
         self._there: dict[tuple[str, str], _Subscriber] = {}
-        self._leaving: list[_Subscriber] = []
+        self._leaving: list[tuple[float, _Subscriber]] = []
         self._lines: dict[tuple[str, str], Line] = {}
         self._unusable: set[str] = set()
         self._one_at_a_time = asyncio.Lock()
@@ -123,7 +127,7 @@ class Subscribers:
 
     async def close(self) -> None:
         """Let go of connections, once nothing is under way."""
-        for each in (*self._there.values(), *self._leaving):
+        for each in (*self._there.values(), *(each for _, each in self._leaving)):
             await each.adapter.close()
 
     async def _run(self) -> None:
@@ -144,15 +148,21 @@ class Subscribers:
         async with self._one_at_a_time:
             wanted = {(each.authority_id, each.code): each for each in await subscriptions.live(self._pool)}
             for name in [name for name in self._there if name not in wanted]:
-                self._leaving.append(self._there.pop(name))
+                self._leaving.append((self._clock.monotonic(), self._there.pop(name)))
                 del self._lines[name]
             for name, live in wanted.items():
                 if name in self._there:
                     self._there[name].live = live
                 else:
                     self._begin(name, live)
-            for each in [each for each in self._leaving if each.line.running == 0]:
-                self._leaving.remove(each)
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        now = self._clock.monotonic()
+        for left_at, each in list(self._leaving):
+            # Later: the courier may just be claiming for it.
+            if each.line.running == 0 and now - left_at >= REFRESH:
+                self._leaving.remove((left_at, each))
                 await each.adapter.close()
                 self._metrics.forget(each.live.authority_id, each.live.code)
 
@@ -162,7 +172,12 @@ class Subscribers:
         except ConfigurationError as error:  # taken while inner addresses were allowed
             if live.code not in self._unusable:
                 self._unusable.add(live.code)
-                log.warning("subscription not told", authority=live.authority_id, subscription=live.code, detail=str(error))
+                log.warning(
+                    "subscription not told",
+                    authority=live.authority_id,
+                    subscription=live.code,
+                    detail=str(error),
+                )
             return
         self._there[name] = subscriber
         self._lines[name] = subscriber.line
@@ -173,9 +188,13 @@ class Subscribers:
         await self._note_answers()
         async with self._pool.acquire() as connection:
             for authority, subscription_id in await subscriptions.disable_silent(connection, SILENCE, now):
-                log.error("subscription disabled: nobody answers", authority=authority, subscription=str(subscription_id))
-            await subscriptions.settle_unsent(connection, now)
-            await subscriptions.forget_ended(connection, now - KEEP)
+                log.error(
+                    "subscription disabled: nobody answers",
+                    authority=authority,
+                    subscription=str(subscription_id),
+                )
+            await notices.settle_unsent(connection, now)
+            await notices.forget_ended(connection, now - KEEP)
         await self.refresh()
 
     async def _note_answers(self) -> None:
@@ -201,7 +220,12 @@ class Subscribers:
                     "it answered 410 Gone",
                     self._clock.now(),
                 )
-            log.warning("subscription disabled", authority=claim.authority_id, subscription=claim.organisation, because="410")
+            log.warning(
+                "subscription disabled",
+                authority=claim.authority_id,
+                subscription=claim.organisation,
+                because="410",
+            )
             await self.refresh()
 
 
@@ -231,5 +255,3 @@ def _organisation(live: Live) -> Organisation:
         sharing=Sharing(fields=(), purpose="to tell the authority's own systems", lawful_basis="public task"),
         delivery=PRESSURE,
     )
-
-

@@ -1,19 +1,17 @@
-"""Who wants to be told what happens, and what becomes of notices to those who no longer do.
-
-The notices themselves are made by the database (`migrations/0003`), in the transaction of the event they tell of.
-"""
+"""Who wants to be told what happens."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from gateway.errors import Conflict
+from gateway.store import notices
 from gateway.store.pool import Connection, Pool
 
 KINDS: Final = {
@@ -89,7 +87,7 @@ def code_of(subscription_id: UUID) -> str:
 _SELECT: Final = """
 SELECT s.subscription_id, s.url, s.kinds, s.created_at, s.created_by, s.answered_at, s.disabled_at, s.disabled_because,
        (SELECT count(*) FROM deliveries AS d WHERE d.authority_id = s.authority_id AND d.role = 'notice'
-        AND d.organisation = 'subscription:' || s.subscription_id AND d.state IN ('waiting', 'claimed')) AS waiting,
+        AND d.organisation = 'subscription:' || s.subscription_id AND d.state = 'waiting') AS waiting,
        (SELECT count(*) FROM deliveries AS d WHERE d.authority_id = s.authority_id AND d.role = 'notice'
         AND d.organisation = 'subscription:' || s.subscription_id AND d.state = 'dead') AS dead
 FROM subscriptions AS s WHERE s.authority_id = $1
@@ -108,7 +106,10 @@ async def add(
     now: datetime,
     most: int,
 ) -> None:
-    """Make a subscription, inside a transaction. Raises `Conflict` past `most` an authority, and for an address that has one."""
+    """Make a subscription, inside a transaction.
+
+    Raises `Conflict` when the authority has `most` already, and for an address that has one.
+    """
     await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"{PREFIX}{authority}")
     there = await connection.fetchval("SELECT count(*) FROM subscriptions WHERE authority_id = $1", authority)
     if there >= most:
@@ -127,6 +128,17 @@ async def listing(pool: Pool | Connection, authority: str) -> list[Subscription]
     """An authority's subscriptions, oldest first."""
     rows = await pool.fetch(_SELECT + " ORDER BY s.subscription_id", authority)
     return [Subscription(**dict(row)) for row in rows]
+
+
+async def is_live(connection: Connection, authority: str, code: str) -> bool:
+    """Whether `subscription:<id>` is there and not disabled."""
+    return bool(
+        await connection.fetchval(
+            "SELECT true FROM subscriptions WHERE authority_id = $1 AND 'subscription:' || subscription_id = $2"
+            " AND disabled_at IS NULL",
+            *(authority, code),
+        )
+    )
 
 
 async def one(pool: Pool | Connection, authority: str, subscription_id: UUID) -> Subscription | None:
@@ -158,12 +170,16 @@ async def live(pool: Pool) -> list[Live]:
 
 
 async def remove(connection: Connection, authority: str, subscription_id: UUID, now: datetime) -> bool:
-    """Delete one with its secret; what waited for it is withdrawn. `False` if there is none."""
+    """Delete one with its secret; what it had not been told is withdrawn. `False` if there is none."""
     status = await connection.execute(
         "DELETE FROM subscriptions WHERE authority_id = $1 AND subscription_id = $2",
         *(authority, subscription_id),
     )
-    await settle_unsent(connection, now)
+    await connection.execute(
+        "UPDATE deliveries SET state = 'withdrawn', updated_at = $3 WHERE authority_id = $1 AND organisation = $2"
+        " AND role = 'notice' AND state IN ('waiting', 'dead')",
+        *(authority, code_of(subscription_id), now),
+    )
     return bool(status.endswith(" 1"))
 
 
@@ -198,71 +214,31 @@ async def disable(
         " WHERE authority_id = $1 AND subscription_id = $2 AND disabled_at IS NULL",
         *(authority, subscription_id, now, because),
     )
-    await settle_unsent(connection, now)
+    await notices.settle_unsent(connection, now)
     return bool(status.endswith(" 1"))
 
 
-async def disable_silent(
-    connection: Connection, silence: timedelta, now: datetime
-) -> list[tuple[str, UUID]]:
-    """Disable those that took nothing for `silence` while there was something to take: they are gone for good."""
-    rows = await connection.fetch(
-        "UPDATE subscriptions AS s SET disabled_at = $1, disabled_because = $3 WHERE s.disabled_at IS NULL"
-        " AND greatest(s.answered_at, s.created_at) < $2 AND EXISTS (SELECT FROM deliveries AS d"
-        "   WHERE d.authority_id = s.authority_id AND d.organisation = 'subscription:' || s.subscription_id"
-        "   AND d.role = 'notice' AND d.state = 'waiting' AND d.created_at < $2 AND d.attempt > 0)"
-        " RETURNING s.authority_id, s.subscription_id",
-        *(now, now - silence, f"it took nothing for {silence.days} days"),
-    )
-    return [(row["authority_id"], row["subscription_id"]) for row in rows]
-
-
-_SETTLE: Final = """
-UPDATE deliveries AS d
-SET state = CASE WHEN EXISTS (SELECT FROM subscriptions AS s WHERE s.authority_id = d.authority_id
-                              AND d.organisation = 'subscription:' || s.subscription_id) THEN 'dead' ELSE 'withdrawn' END,
-    updated_at = $1
-FROM (SELECT DISTINCT authority_id, organisation FROM deliveries WHERE role = 'notice' AND state = 'waiting') AS w
-WHERE d.authority_id = w.authority_id AND d.organisation = w.organisation AND d.role = 'notice' AND d.state = 'waiting'
-  AND NOT EXISTS (SELECT FROM subscriptions AS s WHERE s.authority_id = w.authority_id
-                  AND w.organisation = 'subscription:' || s.subscription_id AND s.disabled_at IS NULL)
+# Each EXISTS has a partial index of its own.
+_DISABLE_SILENT: Final = """
+UPDATE subscriptions AS s SET disabled_at = $1, disabled_because = $3
+WHERE s.disabled_at IS NULL AND greatest(s.answered_at, s.created_at) < $2 AND (
+    EXISTS (SELECT FROM deliveries AS d WHERE d.authority_id = s.authority_id AND d.role = 'notice'
+            AND d.organisation = 'subscription:' || s.subscription_id AND d.state = 'waiting' AND d.attempt > 0
+            AND d.created_at < $2 AND d.created_at >= greatest(s.answered_at, s.created_at))
+    OR EXISTS (SELECT FROM deliveries AS d WHERE d.authority_id = s.authority_id AND d.role = 'notice'
+               AND d.organisation = 'subscription:' || s.subscription_id AND d.state = 'dead' AND d.attempt > 0
+               AND d.created_at < $2 AND d.created_at >= greatest(s.answered_at, s.created_at)))
+RETURNING s.authority_id, s.subscription_id
 """
 
 
-async def settle_unsent(connection: Connection, now: datetime) -> int:
-    """End the waiting notices of subscriptions that are not live: `dead` if it is disabled, `withdrawn` if it is gone.
-
-    Run from time to time as well: an event may have been on its way while the subscription ended.
-    """
-    status = await connection.execute(_SETTLE, now)
-    return int(status.split()[-1])
-
-
-async def forget_ended(connection: Connection, older_than: datetime, limit: int = 5000) -> int:
-    """Delete notices that ended before `older_than`, with their attempts; how many. Dead ones are kept for a person."""
-    status = await connection.execute(
-        "WITH old AS (SELECT authority_id, delivery_id FROM deliveries WHERE role = 'notice'"
-        "   AND state IN ('delivered', 'refused', 'withdrawn') AND updated_at < $1 ORDER BY updated_at LIMIT $2),"
-        " tries AS (DELETE FROM attempts AS a USING old"
-        "   WHERE a.authority_id = old.authority_id AND a.delivery_id = old.delivery_id)"
-        " DELETE FROM deliveries AS d USING old"
-        " WHERE d.authority_id = old.authority_id AND d.delivery_id = old.delivery_id",
-        *(older_than, limit),
+async def disable_silent(connection: Connection, silence: timedelta, now: datetime) -> list[tuple[str, UUID]]:
+    """Disable those that took nothing for `silence` while there was something to take: they are gone for good."""
+    rows = await connection.fetch(
+        _DISABLE_SILENT,
+        *(now, now - silence, f"it took nothing for {silence.days} days"),
     )
-    return int(status.split()[-1])
-
-
-async def add_notice(
-    connection: Connection, live: tuple[str, UUID], delivery_id: UUID, notice: Mapping[str, Any], now: datetime
-) -> bool:
-    """Queue one notice that no event made; `False` unless the subscription (authority, id) is live."""
-    status = await connection.execute(
-        "INSERT INTO deliveries (authority_id, delivery_id, organisation, role, state, priority, due_at, created_at,"
-        " updated_at, notice) SELECT authority_id, $3, 'subscription:' || subscription_id, 'notice', 'waiting', 3, $4, $4,"
-        " $4, $5 FROM subscriptions WHERE authority_id = $1 AND subscription_id = $2 AND disabled_at IS NULL",
-        *(*live, delivery_id, now, notice),
-    )
-    return bool(status.endswith(" 1"))
+    return [(row["authority_id"], row["subscription_id"]) for row in rows]
 
 
 async def answered(pool: Pool, at: Mapping[tuple[str, UUID], datetime]) -> None:
