@@ -61,7 +61,7 @@ class _Held:
 
 def _is_lost(connection: Connection) -> bool:
     try:
-        return connection.is_closed()
+        return bool(connection.is_closed())
     except asyncpg.InterfaceError:  # the pool has taken it back
         return True
 
