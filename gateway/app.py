@@ -13,21 +13,25 @@ import structlog
 from aiohttp import web
 
 from gateway import postgres
-from gateway.api import callbacks, care, docs, openapi, ops, staff
+from gateway.api import callbacks, care, corrections, decisions, docs, openapi, ops, staff, subscriptions
 from gateway.api.auth import KEYS, Keys, authenticate
 from gateway.api.endpoint import ENDPOINTS, METRICS, Endpoint, add_endpoints, route_name
 from gateway.api.problems import answer_problems
 from gateway.clock import Clock, SystemClock
 from gateway.connections import make_lines
+from gateway.delivery.correction import Correcting
 from gateway.delivery.courier import Courier
 from gateway.delivery.health import Health
 from gateway.delivery.ladder import Ladder
+from gateway.delivery.orphans import Orphans
 from gateway.delivery.overdue import Overdue
 from gateway.delivery.replay import Replay
 from gateway.delivery.status import StatusSync
+from gateway.delivery.subscribers import Subscribers
 from gateway.errors import StoreUnavailable
 from gateway.intake import Intake
 from gateway.metrics import Metrics
+from gateway.reload import Reload, engine_of
 from gateway.settings import Settings
 from gateway.store.pool import AWAY, open_pool
 from gateway.store.prepare import prepare
@@ -38,12 +42,13 @@ from routing_rules.door import Door
 
 log = structlog.get_logger()
 
-SURFACES = (staff, care, callbacks, ops, openapi, docs)
+SURFACES = (staff, decisions, corrections, care, subscriptions, callbacks, ops, openapi, docs)
 """Each module brings its `ENDPOINTS`."""
 
 MOST_BYTES = 256 * 1024
 DRAINING = web.AppKey("draining", asyncio.Event)
 COURIER = web.AppKey("courier", Courier)
+RELOAD = web.AppKey("reload", Reload)
 
 
 def build(
@@ -58,13 +63,17 @@ def build(
     app[DRAINING] = asyncio.Event()
     app[callbacks.CLOCK] = clock
     app[staff.UNDERSTANDING] = Understanding(door, metrics)
-    app[callbacks.LINES] = make_lines(door, settings, environ, clock, metrics)
+    app[decisions.SUGGESTING] = asyncio.Semaphore(decisions.MOST_AT_ONCE)
+    lines = make_lines(door, settings, environ, clock, metrics)
+    app[callbacks.LINES] = lines
+    app[RELOAD] = Reload(app[staff.UNDERSTANDING], lines, settings, environ, clock, metrics)
     endpoints = [endpoint for surface in SURFACES for endpoint in surface.ENDPOINTS]
     add_endpoints(app, endpoints)
     _add_documents(app, endpoints)
     app.cleanup_ctx.append(lambda app: _store(app, settings))
     app.cleanup_ctx.append(_places)
     app.cleanup_ctx.append(_lines)
+    app.cleanup_ctx.append(lambda app: _subscribers(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _courier(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
     app.cleanup_ctx.append(_watch)
@@ -102,9 +111,24 @@ async def _places(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _lines(app: web.Application) -> AsyncIterator[None]:
-    yield
+    async with app[RELOAD].running():
+        yield
     for line in app[callbacks.LINES].values():
         await line.adapter.close()
+
+
+async def _subscribers(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    subscribers = Subscribers(
+        app[staff.POOL],
+        clock,
+        app[METRICS],
+        lease_margin=settings.lease_margin,
+        allow_private=settings.private_subscribers,
+    )
+    app[subscriptions.SUBSCRIBERS] = subscribers
+    async with subscribers.running():
+        yield
+    await subscribers.close()
 
 
 async def _courier(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
@@ -118,14 +142,27 @@ async def _courier(app: web.Application, settings: Settings, clock: Clock) -> As
         worker=f"{socket.gethostname()}:{os.getpid()}",
         poll=settings.courier_poll,
         callback_base=settings.public_url or f"http://{settings.host}:{settings.port}",
+        subscribers=app[subscriptions.SUBSCRIBERS],
     )
     app[COURIER] = courier
+    app[subscriptions.SUBSCRIBERS].wake = courier.wake
     sync = StatusSync(app[staff.POOL], lines, understanding, clock, app[METRICS], on_handed_on=courier.wake)
     app[callbacks.STATUS] = sync
     app[care.REPLAY] = Replay(app[staff.POOL], clock, wake=courier.wake)
+    app[corrections.CORRECTING] = Correcting(
+        app[staff.POOL], understanding, clock, app[METRICS], wake=courier.wake
+    )
+    orphans = Orphans(app[staff.POOL], understanding, clock, wake=courier.wake)
+    app[RELOAD].on_swapped += [sync.follow, orphans.look]
     overdue = Overdue(app[staff.POOL], understanding, clock, Health(lines), wake=courier.wake)
     ladder = Ladder(app[staff.POOL], understanding, clock, app[METRICS], wake=courier.wake)
-    async with courier.running(settings.drain), sync.polling(), overdue.watching(), ladder.climbing():
+    async with (
+        courier.running(settings.drain),
+        sync.polling(),
+        overdue.watching(),
+        ladder.climbing(),
+        orphans.watching(),
+    ):
         yield
 
 
@@ -144,12 +181,19 @@ async def _intake(app: web.Application, settings: Settings, clock: Clock) -> Asy
 
 
 async def _watch(app: web.Application) -> AsyncIterator[None]:
-    async with watching(app[staff.POOL], app[METRICS], app[callbacks.LINES].keys()):
+    organisations, subscribers = app[callbacks.LINES], app[subscriptions.SUBSCRIBERS]
+    async with watching(app[staff.POOL], app[METRICS], lambda: [*organisations, *subscribers.lines]):
         yield
 
 
 async def _checks(app: web.Application) -> ops.Readiness:
-    checks = {"rules": "ok", "engine": app[staff.UNDERSTANDING].door.engine}
+    door, refused = app[staff.UNDERSTANDING].door, app[RELOAD].refused
+    checks = {
+        "rules": f"degraded: {len(refused)} errors in the folder, the older rules are in use"
+        if refused
+        else "ok",
+        "engine": f"{engine_of(door)}, rules {door.fingerprint[:12]}",
+    }
     ready = True
     if app[DRAINING].is_set():
         checks["process"], ready = "shutting down", False

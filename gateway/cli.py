@@ -14,9 +14,11 @@ from msgspec.structs import replace
 
 import gateway
 from gateway import logs
-from gateway.commands import rules
+from gateway.commands import care, rules, understanding
+from gateway.commands.corrections import corrections
 from gateway.commands.database import with_database
 from gateway.commands.keys import keys
+from gateway.commands.replay import replay
 from gateway.errors import GatewayError
 from gateway.rules import load_door
 from gateway.settings import Settings, load
@@ -60,6 +62,12 @@ def main(ctx: click.Context, file: Path | None, data_dir: Path | None, rules_dir
 
 
 main.add_command(keys)
+main.add_command(care.deliveries)
+main.add_command(care.alarms)
+main.add_command(corrections)
+main.add_command(replay)
+main.add_command(understanding.evaluate)
+main.add_command(understanding.train)
 main.add_command(rules.check)
 main.add_command(rules.classify)
 

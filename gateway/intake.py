@@ -21,6 +21,7 @@ from gateway.store.writer import DuplicateReference, IdempotencyKey, Writer
 from gateway.understanding import Understanding
 from routing_rules.authority import Authority
 from routing_rules.decision import Action, Decision, Facts, Part, Signpost
+from routing_rules.door import Door
 from routing_rules.errors import NotKnown
 
 KEY_LIFE: Final = timedelta(hours=48)
@@ -133,14 +134,14 @@ class Intake:
         if name is not None:
             self._keys_in_flight.add(name)
         try:
-            return await self._accept(authority, incoming, actor, trace_id, key)
+            return await self._accept(door, authority, incoming, actor, trace_id, key)
         finally:
             self._in_flight -= 1
             if name is not None:
                 self._keys_in_flight.discard(name)
 
     async def _accept(
-        self, authority: str, incoming: Incoming, actor: str, trace_id: str, key: str | None
+        self, door: Door, authority: str, incoming: Incoming, actor: str, trace_id: str, key: str | None
     ) -> Outcome:
         now = self._clock.now()
         facts = Facts(
@@ -153,10 +154,11 @@ class Intake:
             service=incoming.service,
             provider=incoming.provider,
         )
-        decision = await self._understanding.decide(incoming.text, facts)
+        # One door throughout: rules that are reloaded meanwhile are for the next request.
+        decision = await self._understanding.decide(incoming.text, facts, door)
         for _ in range(5):
-            accepted = self._compose(authority, incoming, decision, now, actor, trace_id)
-            answer = msgspec.json.encode(self._answer(accepted))
+            accepted = _compose(door.authorities[authority], incoming, decision, now, actor, trace_id)
+            answer = msgspec.json.encode(_answer(accepted, door))
             try:
                 stored = await self._writer.submit(accepted, _idempotency(key, actor, incoming, answer))
             except DuplicateReference:
@@ -172,79 +174,77 @@ class Intake:
         self._on_accepted()
         return Outcome(answer=answer, replayed=False)
 
-    def _compose(
-        self,
-        authority: str,
-        incoming: Incoming,
-        decision: Decision,
-        now: datetime,
-        actor: str,
-        trace_id: str,
-    ) -> Accepted:
-        request = Request(
-            authority_id=authority,
-            request_id=uuid7(now),
-            reference=new_reference(
-                self._understanding.door.authorities[authority].settings.reference_prefix
-            ),
-            channel=incoming.channel,
-            text=incoming.text,
-            citizen=incoming.citizen,
-            postcode=incoming.postcode,
-            decision=decision,
-            created_at=now,
-            created_by=actor,
-            trace_id=trace_id,
-        )
-        accepted = Accepted(request=request, referrals=[], deliveries=[], events=[])
-        accepted.events.append(_event(request, None, "received", actor, {"channel": incoming.channel}))
-        place = self._understanding.door.authorities[authority]
-        for number, part in enumerate(decision.parts, start=1):
-            if part.action is Action.REFUSE:
-                accepted.events.append(_event(request, None, "refused", "front-door", {"part": number}))
-                continue
-            _add_referral(accepted, part, number, place)
-        return accepted
-
-    def _answer(self, accepted: Accepted) -> Answer:
-        request = accepted.request
-        states = {referral.part: referral.state for referral in accepted.referrals}
-        emergency = request.decision.emergency
-        return Answer(
-            reference=request.reference,
-            created_at=request.created_at,
-            emergency=emergency.service if emergency else None,
-            words=emergency.words if emergency else None,
-            parts=[
-                self._answer_part(request.authority_id, part, states.get(number))
-                for number, part in enumerate(request.decision.parts, start=1)
-            ],
-        )
-
-    def _answer_part(self, authority: str, part: Part, state: State | None) -> AnswerPart:
-        door = self._understanding.door
-        service = door.catalogue.services.get(part.service or "")
-        organisation = door.authorities[authority].organisations.get(part.organisation or "")
-        return AnswerPart(
-            text=part.text,
-            action=part.action,
-            service=part.service,
-            service_name=service.name if service else None,
-            organisation=part.organisation,
-            organisation_name=organisation.name if organisation else None,
-            state=state,
-            confidence=round(part.confidence, 4),
-            tell=part.tell,
-            question=part.question,
-            signpost=part.signpost,
-            alternatives=[choice.service for choice in part.alternatives],
-        )
-
     def _count(self, accepted: Accepted) -> None:
         request = accepted.request
         self._metrics.requests.labels(request.authority_id, request.channel).inc()
         for part in request.decision.parts:
             self._metrics.parts.labels(request.authority_id, part.action.value).inc()
+
+
+def _compose(
+    place: Authority,
+    incoming: Incoming,
+    decision: Decision,
+    now: datetime,
+    actor: str,
+    trace_id: str,
+) -> Accepted:
+    request = Request(
+        authority_id=place.code,
+        request_id=uuid7(now),
+        reference=new_reference(place.settings.reference_prefix),
+        channel=incoming.channel,
+        text=incoming.text,
+        citizen=incoming.citizen,
+        postcode=incoming.postcode,
+        decision=decision,
+        created_at=now,
+        created_by=actor,
+        trace_id=trace_id,
+    )
+    accepted = Accepted(request=request, referrals=[], deliveries=[], events=[])
+    accepted.events.append(_event(request, None, "received", actor, {"channel": incoming.channel}))
+    for number, part in enumerate(decision.parts, start=1):
+        if part.action is Action.REFUSE:
+            accepted.events.append(_event(request, None, "refused", "front-door", {"part": number}))
+            continue
+        _add_referral(accepted, part, number, place)
+    return accepted
+
+
+def _answer(accepted: Accepted, door: Door) -> Answer:
+    request = accepted.request
+    states = {referral.part: referral.state for referral in accepted.referrals}
+    emergency = request.decision.emergency
+    return Answer(
+        reference=request.reference,
+        created_at=request.created_at,
+        emergency=emergency.service if emergency else None,
+        words=emergency.words if emergency else None,
+        parts=[
+            _answer_part(door, request.authority_id, part, states.get(number))
+            for number, part in enumerate(request.decision.parts, start=1)
+        ],
+    )
+
+
+def _answer_part(door: Door, authority: str, part: Part, state: State | None) -> AnswerPart:
+    service = door.catalogue.services.get(part.service or "")
+    organisation = door.authorities[authority].organisations.get(part.organisation or "")
+    return AnswerPart(
+        text=part.text,
+        action=part.action,
+        service=part.service,
+        service_name=service.name if service else None,
+        organisation=part.organisation,
+        organisation_name=organisation.name if organisation else None,
+        state=state,
+        confidence=round(part.confidence, 4),
+        tell=part.tell,
+        question=part.question,
+        signpost=part.signpost,
+        alternatives=[choice.service for choice in part.alternatives],
+    )
 
 
 def _add_referral(accepted: Accepted, part: Part, number: int, authority: Authority) -> None:

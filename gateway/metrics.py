@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
 MILLISECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 MINUTES_TO_DAYS: Final = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 86400, 2 * 86400, 7 * 86400)
@@ -38,6 +38,20 @@ class Metrics:
         )
         self.faults = Counter(
             "front_door_decide_faults", "Requests sent to triage because understanding failed", registry=r
+        )
+        self.corrections = Counter(
+            "front_door_corrections", "Referrals that people gave another service or organisation", ["authority"],
+            registry=r,
+        )  # fmt: skip
+        self.rules = Info("front_door_rules", "Which rules, catalogue and engine are in use", registry=r)
+        self.reloads = Counter(
+            "front_door_rules_reloads",
+            "Times the rules were read again, by what came of it: loaded, unchanged, refused",
+            ["outcome"],
+            registry=r,
+        )
+        self.rules_refused = Gauge(
+            "front_door_rules_refused", "1 while the rules in the folder are not the ones in use", registry=r
         )
         self.commit_batch = Histogram(
             "front_door_commit_batch_size", "Requests in one commit", buckets=BATCH, registry=r
@@ -117,6 +131,20 @@ class Metrics:
             registry=r,
         )
         self.database_up = Gauge("front_door_database_up", "1 while the database answers", registry=r)
+
+    def forget(self, authority: str, organisation: str) -> None:
+        """Drop the labels of a line that is no more."""
+        for metric in (
+            self.deliveries,
+            self.attempt_seconds,
+            self.queue_wait,
+            self.breaker,
+            self.connected,
+            self.oldest_waiting,
+            self.waiting,
+            self.unresolved,
+        ):
+            metric.remove_by_labels({"authority": authority, "organisation": organisation})
 
     def page(self) -> bytes:
         """The exposition that Prometheus scrapes."""

@@ -31,7 +31,8 @@ class State(enum.StrEnum):
     SIGNPOSTED = "signposted"
 
 
-_OPEN: Final = frozenset({State.CANCELLED, State.TRIAGE, State.ROUTED})
+_OPEN: Final = frozenset({State.CANCELLED, State.TRIAGE, State.ROUTED, State.SIGNPOSTED})
+"""What people may make of any referral that has not ended."""
 
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     State.TRIAGE: frozenset({State.ROUTED, State.SIGNPOSTED, State.RESOLVED, State.CANCELLED}),
@@ -43,12 +44,11 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
         State.REJECTED,
         State.UNDELIVERABLE,
         State.UNCERTAIN,
-        State.SIGNPOSTED,
     },
     State.DELIVERED: _OPEN | {State.IN_PROGRESS, State.RESOLVED, State.REJECTED},
     State.IN_PROGRESS: _OPEN | {State.RESOLVED, State.REJECTED},
-    State.REJECTED: _OPEN | {State.SIGNPOSTED, State.RESOLVED},
-    State.UNDELIVERABLE: _OPEN | {State.DELIVERED, State.SIGNPOSTED, State.RESOLVED},
+    State.REJECTED: _OPEN | {State.RESOLVED},
+    State.UNDELIVERABLE: _OPEN | {State.DELIVERED, State.RESOLVED},
     State.UNCERTAIN: _OPEN | {State.DELIVERED, State.IN_PROGRESS, State.RESOLVED, State.REJECTED},
     State.RESOLVED: frozenset({State.ROUTED, State.IN_PROGRESS}),
     State.CANCELLED: frozenset({State.ROUTED}),

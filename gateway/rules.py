@@ -7,9 +7,11 @@ from pathlib import Path
 import routing_rules
 from gateway.errors import StartError
 from gateway.settings import Settings
-from routing_rules import classifier
+from routing_rules import classifier, reading
+from routing_rules.classifier import Classifier
 from routing_rules.door import Door
 from routing_rules.errors import RulesFault
+from routing_rules.reading import Reading
 
 
 def rules_folder(settings: Settings) -> Path:
@@ -26,12 +28,31 @@ def load_door(settings: Settings, *, understand: bool = True) -> Door:
     """
     folder = rules_folder(settings)
     try:
-        if not understand:
-            return Door.load(folder)
-        return Door.load(folder, lambda catalogue: classifier.load(catalogue, _cache(settings)))
+        found = reading.read(folder)
+        return make_door(found, settings) if understand else Door.of(found)
     except RulesFault as error:
         raise StartError(f"the rules in {folder} cannot be used:\n{error}") from None
 
 
-def _cache(settings: Settings) -> Path:
+def make_door(found: Reading, settings: Settings, old: Door | None = None) -> Door:
+    """The door of a folder already read, with all that understands. `old`: what still holds of it is handed on.
+
+    Raises `RulesErrors`.
+    """
+    engine = None if old is None else _still_fits(old, found)
+    return Door.of(
+        found,
+        engine or (lambda catalogue: classifier.load(catalogue, models_folder(settings))),
+        places=None if old is None else old.places,
+    )
+
+
+def _still_fits(old: Door, found: Reading) -> Classifier | None:
+    """The old engine, where nothing better could be loaded: it has learnt this very catalogue."""
+    same = found.catalogue.fingerprint == old.catalogue.fingerprint
+    return old.classifier if same and "linear" in getattr(old.classifier, "parts", ()) else None
+
+
+def models_folder(settings: Settings) -> Path:
+    """Where models that were learnt here are kept."""
     return (settings.data_dir or Path("var")) / "models"

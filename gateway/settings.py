@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds that shutdown waits for what is in flight."""
     connect_timeout: Seconds = 5.0
     """Seconds to reach one database host."""
+    private_subscribers: bool = False
+    """Let subscriptions lead to this machine and to private networks, and go by http://: for development and tests."""
     log_level: str = "info"
 
 

@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from gateway.metrics import Metrics
-from routing_rules.decision import Action, Decision, Facts, Part
+from routing_rules.decision import Action, Decision, Facts, Given, Part
 from routing_rules.door import Door
 from routing_rules.errors import NotKnown
 
@@ -21,27 +21,30 @@ class Understanding:
         self.door = door
         self._metrics = metrics
 
-    async def decide(self, text: str, facts: Facts) -> Decision:
-        """What the front door makes of these words. Raises `NotKnown` for a name that is not there.
+    async def decide(self, text: str, facts: Facts, door: Door | None = None) -> Decision:
+        """What the front door makes of these words, by `door` or the one in use. Raises `NotKnown` for a wrong name.
 
         A fault of ours sends the request to people, urgently, since nothing is known of it: it is never lost.
         """
+        door = door or self.door
         with self._metrics.decide.time():
             try:
-                return await asyncio.to_thread(self.door.decide, text, facts)
+                return await asyncio.to_thread(door.decide, text, facts)
             except NotKnown:
                 raise
             except Exception:
                 log.exception("understanding failed; the request goes to triage")
                 self._metrics.faults.inc()
-                return self._leave_to_people(text, facts)
+                return _leave_to_people(text, facts, door)
 
-    def _leave_to_people(self, text: str, facts: Facts) -> Decision:
-        part = Part(
-            text=text,
-            action=Action.TRIAGE,
-            priority="urgent",
-            chain=[self.door.authority(facts.authority).settings.worklist],
-            reasons=["Understanding failed, so a person reads it."],
-        )
-        return Decision(parts=[part], engine=self.door.engine)
+
+def _leave_to_people(text: str, facts: Facts, door: Door) -> Decision:
+    part = Part(
+        text=text,
+        action=Action.TRIAGE,
+        priority="urgent",
+        chain=[door.authority(facts.authority).settings.worklist],
+        reasons=["Understanding failed, so a person reads it."],
+    )
+    given = Given(age=facts.age, language=facts.language, service=facts.service, provider=facts.provider)
+    return Decision(parts=[part], engine=door.engine, given=given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -20,11 +20,13 @@ BACKLOG_INTERVAL: Final = 5.0
 
 
 @contextlib.asynccontextmanager
-async def watching(pool: Pool, metrics: Metrics, names: Iterable[tuple[str, str]]) -> AsyncIterator[None]:
-    """Keep the gauges true while the gateway runs. `names`: every authority and organisation there is."""
+async def watching(
+    pool: Pool, metrics: Metrics, names: Callable[[], Iterable[tuple[str, str]]]
+) -> AsyncIterator[None]:
+    """Keep the gauges true while the gateway runs. `names`: every authority and organisation there is just then."""
     tasks = [
         asyncio.create_task(_lag(metrics), name="watch-loop"),
-        asyncio.create_task(_queues(pool, metrics, list(names)), name="watch-queues"),
+        asyncio.create_task(_queues(pool, metrics, names), name="watch-queues"),
     ]
     try:
         yield
@@ -42,10 +44,10 @@ async def _lag(metrics: Metrics) -> None:
         metrics.loop_lag.observe(max(0.0, loop.time() - meant))
 
 
-async def _queues(pool: Pool, metrics: Metrics, names: list[tuple[str, str]]) -> None:
+async def _queues(pool: Pool, metrics: Metrics, names: Callable[[], Iterable[tuple[str, str]]]) -> None:
     while True:
         try:
-            await show_queues(pool, metrics, names)
+            await show_queues(pool, metrics, list(names()))
         except AWAY:
             metrics.database_up.set(0)
         except Exception:

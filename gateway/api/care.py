@@ -12,15 +12,14 @@ from gateway.api.callbacks import CLOCK
 from gateway.api.endpoint import CALLER, Auth, Endpoint, json_answer
 from gateway.api.reading import checked_text, read_body, read_query
 from gateway.api.staff import POOL, UNDERSTANDING
+from gateway.delivery import ladder
 from gateway.delivery.replay import Replay
 from gateway.errors import NotFound
-from gateway.identifiers import uuid7
-from gateway.model import Event
-from gateway.store import alarms
+from gateway.store import alarms, statuses
 from gateway.store.alarms import Alarm
 from gateway.store.letters import Letter, letters
-from gateway.store.outcomes import add_event
 from gateway.store.pool import unavailable_is_clear
+from gateway.store.statuses import Unknown
 
 REPLAY = web.AppKey("replay", Replay)
 
@@ -32,10 +31,16 @@ class LetterQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     state: Literal["dead", "uncertain"] | None = None
     """Both, unless given."""
-    organisation: Annotated[str, msgspec.Meta(max_length=60)] | None = None
+    organisation: Annotated[str, msgspec.Meta(max_length=60, pattern="^[a-z0-9:-]+$")] | None = None
     after: UUID | None = None
     """`next` of the page before."""
     limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+
+
+class UnknownQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
 
 
 class LetterPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,10 +111,13 @@ async def arrived(request: web.Request) -> web.Response:
     """POST /api/v1/deliveries/{delivery_id}/arrived."""
     body = await read_body(request, Found)
     caller = request[CALLER]
+    external_reference = body.external_reference
+    if external_reference is not None:
+        external_reference = checked_text(external_reference, "/external_reference")
     letter = await request.app[REPLAY].arrived(
         caller.authority,
         _id(request, "delivery_id"),
-        external_reference=body.external_reference,
+        external_reference=external_reference,
         actor=caller.actor,
         reason=checked_text(body.reason, "/reason"),
     )
@@ -128,6 +136,13 @@ async def replay_all(request: web.Request) -> web.Response:
     return json_answer(Count(replayed=replayed))
 
 
+async def unknown(request: web.Request) -> web.Response:
+    """GET /api/v1/statuses/unknown."""
+    query = read_query(request, UnknownQuery)
+    with unavailable_is_clear():
+        return json_answer(await statuses.unknown(request.app[POOL], request[CALLER].authority, query.limit))
+
+
 async def ringing(request: web.Request) -> web.Response:
     """GET /api/v1/alarms."""
     with unavailable_is_clear():
@@ -138,24 +153,15 @@ async def answer_alarm(request: web.Request) -> web.Response:
     """POST /api/v1/alarms/{referral_id}/acknowledge."""
     body = await read_body(request, Answered)
     name = checked_text(body.name, "/name")
-    caller, now = request[CALLER], request.app[CLOCK].now()
-    referral_id = _id(request, "referral_id")
-    with unavailable_is_clear():
-        async with request.app[POOL].acquire() as connection, connection.transaction():
-            request_id = await alarms.acknowledge(connection, caller.authority, referral_id, name, now)
-            if request_id is None:
-                raise NotFound(f"no alarm rings for referral {referral_id}")
-            event = Event(
-                authority_id=caller.authority,
-                event_id=uuid7(now),
-                request_id=request_id,
-                referral_id=referral_id,
-                at=now,
-                kind="alarm_acknowledged",
-                actor=caller.actor,
-                detail={"name": name},
-            )
-            await add_event(connection, event)
+    caller = request[CALLER]
+    await ladder.answer(
+        request.app[POOL],
+        request.app[CLOCK],
+        caller.authority,
+        _id(request, "referral_id"),
+        name=name,
+        actor=caller.actor,
+    )
     return web.Response(status=204)
 
 
@@ -213,6 +219,17 @@ ENDPOINTS = [
         body=Why,
         answers={200: Count},
         problems=(400, 401, 404, 413, 415, 422, 503),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/statuses/unknown",
+        handler=unknown,
+        auth=Auth.KEY,
+        tag="Deliveries",
+        summary="What organisations told us of cases that we do not know, latest first",
+        query=UnknownQuery,
+        answers={200: list[Unknown]},
+        problems=(401, 422, 503),
     ),
     Endpoint(
         method="GET",

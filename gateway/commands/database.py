@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
+
+from rapidfuzz import process
 
 from gateway import postgres
 from gateway.errors import NotFound
@@ -13,6 +15,7 @@ from gateway.rules import load_door
 from gateway.settings import Settings
 from gateway.store.pool import Pool, open_pool, unavailable_is_clear
 from gateway.store.prepare import prepare
+from routing_rules.authority import Authority
 
 T = TypeVar("T")
 
@@ -39,8 +42,25 @@ def with_database(
 
 def known_authority(settings: Settings, authority: str) -> None:
     """Raise `NotFound`, naming those there are, unless the rules know this authority."""
-    door = load_door(settings, understand=False)
-    if authority not in door.authorities:
-        raise NotFound(
-            f"there is no authority {authority!r}; there are: {', '.join(sorted(door.authorities))}"
-        )
+    the_authority(settings, authority)
+
+
+def the_authority(settings: Settings, code: str) -> Authority:
+    """An authority of the rules. Raises `NotFound` with the nearest right name."""
+    authorities = load_door(settings, understand=False).authorities
+    if code not in authorities:
+        raise NotFound(f"there is no authority {code!r}{_nearest(code, authorities)}")
+    return authorities[code]
+
+
+def known_organisation(authority: Authority, code: str) -> None:
+    """Raise `NotFound`, with the nearest right name, unless the authority has it (or it is a subscription's)."""
+    if code not in authority.organisations and not code.startswith("subscription:"):
+        known = _nearest(code, authority.organisations)
+        raise NotFound(f"{authority.code} has no organisation {code!r}{known}")
+
+
+def _nearest(code: str, names: Iterable[str]) -> str:
+    names = sorted(names)
+    nearest = process.extractOne(code, names, score_cutoff=60)
+    return f"; did you mean {nearest[0]!r}?" if nearest else f"; there are: {', '.join(names)}"

@@ -9,18 +9,30 @@ import click
 
 from gateway.classify import classify as run_classify
 from gateway.clock import SystemClock
-from gateway.rules import load_door, rules_folder
+from gateway.rules import load_door, models_folder, rules_folder
 from gateway.settings import Settings
-from routing_rules.check import check as run_check
+from routing_rules import classifier, reading
+from routing_rules.check import check_reading
+from routing_rules.check_engine import elsewhere, nearly_the_same
 
 
 @click.command()
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
+@click.option(
+    "--engine",
+    is_flag=True,
+    help="Ask the engine too, which takes a minute: examples that it puts elsewhere, and near-duplicates.",
+)
 @click.pass_obj
-def check(settings: Settings, strict: bool) -> None:  # noqa: FBT001  click passes it so
+def check(settings: Settings, strict: bool, engine: bool) -> None:  # noqa: FBT001  click passes it so
     """Look for everything wrong in the rules and the catalogue; exit code 1 if anything is."""
     folder = rules_folder(settings)
-    problems = run_check(folder)
+    found = reading.read(folder)
+    problems = check_reading(found)
+    if engine:
+        problems += nearly_the_same(found)
+        if not found.errors:
+            problems += elsewhere(found, classifier.load(found.catalogue, models_folder(settings)))
     for problem in problems:
         click.echo(str(problem))
     errors = sum(problem.level == "error" for problem in problems)

@@ -10,7 +10,6 @@ import msgspec
 import structlog
 
 from adapters.base import Deduplication, Handover, Receipt, Refused, Unavailable, Uncertain
-from gateway.delivery.limits import backoff
 from gateway.delivery.line import Line
 from gateway.model import DeliveryState
 from gateway.store.claims import Claim
@@ -35,16 +34,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     receipt: Receipt | None = None
 
 
-async def attempt(line: Line, claim: Claim, handover: Handover) -> Result:
+async def attempt(line: Line, claim: Claim, handover: Handover) -> Result:  # noqa: PLR0911  one for each ending
     """Hand over once, asking first where an earlier attempt may have arrived. Never raises but for cancellation."""
-    if claim.expired >= MOST_EXPIRED:
-        line.breaker.abandoned()
-        detail = f"given up: {claim.expired} couriers that had it stopped answering"
-        return Result(outcome="uncertain", state=DeliveryState.DEAD, detail=detail, check_first=True)
-    if claim.check_first and line.adapter.deduplication is Deduplication.NONE:
+    if (unasked := _without_asking(line, claim)) is not None:
         line.breaker.abandoned()  # nothing was asked of the organisation, so nothing was learnt of its health
-        detail = "an earlier attempt may have arrived and this organisation cannot be asked"
-        return Result(outcome="uncertain", state=DeliveryState.UNCERTAIN, detail=detail)
+        return unasked
     limit = line.organisation.delivery.timeout
     try:
         async with asyncio.timeout(
@@ -84,6 +78,16 @@ async def attempt(line: Line, claim: Claim, handover: Handover) -> Result:
     return Result(outcome="accepted", state=DeliveryState.DELIVERED, detail=receipt.detail, receipt=receipt)
 
 
+def _without_asking(line: Line, claim: Claim) -> Result | None:
+    if claim.expired >= MOST_EXPIRED:
+        detail = f"given up: {claim.expired} couriers that had it stopped answering"
+        return Result(outcome="uncertain", state=DeliveryState.DEAD, detail=detail, check_first=True)
+    if claim.check_first and line.adapter.deduplication is Deduplication.NONE:
+        detail = "an earlier attempt may have arrived and this organisation cannot be asked"
+        return Result(outcome="uncertain", state=DeliveryState.UNCERTAIN, detail=detail)
+    return None
+
+
 async def _deliver(line: Line, claim: Claim, handover: Handover) -> Receipt:
     if claim.check_first and line.adapter.deduplication is Deduplication.LOOKUP:
         found = await line.adapter.lookup(handover.delivery_id)
@@ -117,7 +121,7 @@ def _try_again(
         state=DeliveryState.WAITING,
         detail=detail,
         status=status,
-        wait=backoff(claim.attempt, asked=asked),
+        wait=line.backoff(claim.attempt, asked=asked),
         check_first=check,
     )
 

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
+from adapters.base import Handover
 from adapters.text import plain
 from gateway.clock import Clock
 from gateway.delivery import escalation
@@ -22,6 +23,7 @@ from gateway.delivery.handover import build
 from gateway.delivery.health import Health
 from gateway.delivery.limits import backoff
 from gateway.delivery.line import Line
+from gateway.delivery.subscribers import Subscribers, notice
 from gateway.errors import StoreUnavailable
 from gateway.identifiers import uuid7
 from gateway.metrics import Metrics
@@ -52,7 +54,9 @@ class Courier:
         worker: str,
         poll: float,
         callback_base: str,
+        subscribers: Subscribers | None = None,
     ) -> None:
+        self._subscribers = subscribers
         self._pool = pool
         self._lines = lines
         self._understanding = understanding
@@ -110,7 +114,9 @@ class Courier:
             self._expired_looked_at = self._clock.monotonic()
             if freed := await take_back_expired(self._pool, self._clock.now()):
                 log.warning("leases ran out", deliveries=freed)
-        slots = [slot for line in self._lines.values() if (slot := line.slot())]
+        # As they are now: a subscriber may go while the database answers.
+        lines = {**self._lines, **(self._subscribers.lines if self._subscribers else {})}
+        slots = [slot for line in lines.values() if (slot := line.slot())]
         if not slots:
             return False
         claims = await claim(self._pool, slots, self._clock.now(), self._worker)
@@ -118,7 +124,7 @@ class Courier:
             await release(self._pool, claims, self._clock.now())
             return False
         for claimed in claims:
-            line = self._lines[claimed.authority_id, claimed.organisation]
+            line = lines[claimed.authority_id, claimed.organisation]
             line.began()
             task = asyncio.create_task(self._carry(line, claimed))
             self._attempts.add(task)
@@ -132,14 +138,16 @@ class Courier:
 
     async def _carry(self, line: Line, claimed: Claim) -> None:
         try:
-            door = self._understanding.door
-            callback = f"{self._callback_base}/callbacks/{claimed.authority_id}/{claimed.organisation}"
             started_at, started = self._clock.now(), self._clock.monotonic()
-            result = await attempt(line, claimed, build(claimed, line.organisation, door.catalogue, callback))
+            result = await attempt(line, claimed, self._handover(line, claimed))
             labels = (claimed.authority_id, claimed.organisation)
             self._metrics.deliveries.labels(*labels, result.outcome).inc()
             self._metrics.attempt_seconds.labels(*labels).observe(self._clock.monotonic() - started)
-            if result.state is DeliveryState.DEAD and self._health.everybody_is_down(claimed.authority_id):
+            if (
+                result.state is DeliveryState.DEAD
+                and claimed.notice is None
+                and self._health.everybody_is_down(claimed.authority_id)
+            ):
                 # The fault is likelier ours: nothing is shifted, everything is kept.
                 result = replace(result, state=DeliveryState.WAITING, wait=backoff(claimed.attempt))
             ended = self._ended(line, claimed, result, started_at)
@@ -168,6 +176,12 @@ class Courier:
             line.ended()
             self.wake()
 
+    def _handover(self, line: Line, claimed: Claim) -> Handover:
+        if claimed.notice is not None:
+            return notice(claimed)
+        callback = f"{self._callback_base}/callbacks/{claimed.authority_id}/{claimed.organisation}"
+        return build(claimed, line.organisation, self._understanding.door.catalogue, callback)
+
     def _ended(self, line: Line, claimed: Claim, result: Result, started_at: datetime) -> Ended:
         now = self._clock.now()
         acknowledge_by = None
@@ -178,6 +192,9 @@ class Courier:
         ):
             hours = self._understanding.door.authorities[claimed.authority_id].hours_of(claimed.organisation)
             acknowledge_by = line.organisation.acknowledge.due(now, hours)
+        receipt = (
+            result.receipt if claimed.notice is None else None
+        )  # a subscriber has no reference of its own
         return Ended(
             claim=claimed,
             started_at=started_at,
@@ -188,8 +205,8 @@ class Courier:
             state=result.state,
             due_at=due_again(result, now),
             check_first=result.check_first,
-            external_reference=plain(result.receipt.external_reference, 500) if result.receipt else None,
-            external_status=plain(result.receipt.status, 500) if result.receipt and result.receipt.status else None,
+            external_reference=plain(receipt.external_reference, 500) if receipt else None,
+            external_status=plain(receipt.status, 500) if receipt and receipt.status else None,
             event_id=uuid7(now),
             acknowledge_by=acknowledge_by,
         )
@@ -209,12 +226,14 @@ class Courier:
         if result.state in {DeliveryState.DELIVERED, DeliveryState.WAITING}:
             ours = await self._endings.submit(ended)
         else:
+            if claimed.notice is not None and result.outcome == "refused" and self._subscribers is not None:
+                await self._subscribers.gone(claimed)
             ours = await hand_on(self._pool, ended, result.state, self._next(claimed, ended))
         if not ours:
             log.warning("a claim was no longer ours", reference=claimed.reference, fence=claimed.fence)
 
     def _next(self, claimed: Claim, ended: Ended) -> HandedOn | None:
-        if claimed.role != "lead":
+        if claimed.role != "lead" or claimed.referral_id is None or claimed.request_id is None:
             return None
         held = escalation.Held(
             authority_id=claimed.authority_id,

@@ -7,18 +7,20 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import structlog
 
 from gateway import model
 from gateway.clock import Clock
+from gateway.errors import NotFound
 from gateway.identifiers import uuid7
 from gateway.metrics import Metrics
 from gateway.model import Delivery, Event, Priority, Referral
 from gateway.store import alarms
 from gateway.store.alarms import Alarm
 from gateway.store.outcomes import add_delivery, add_event
-from gateway.store.pool import AWAY, Pool
+from gateway.store.pool import AWAY, Pool, unavailable_is_clear
 from gateway.understanding import Understanding
 from routing_rules.authority import Authority
 
@@ -71,9 +73,10 @@ class Ladder:
         """Raise every alarm that is due by one rung; how many there were."""
         now = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
-            found = await alarms.due(connection, now, 100)
+            authorities = self._understanding.door.authorities
+            found = await alarms.due(connection, list(authorities), now, 100)
             for alarm in found:
-                authority = self._understanding.door.authorities[alarm.authority_id]
+                authority = authorities[alarm.authority_id]
                 organisation, next_at = climb(authority, alarm, now)
                 delivery = _delivery(alarm, organisation, now)
                 await add_delivery(connection, delivery)
@@ -130,6 +133,29 @@ def raised(authority: Authority, referral: Referral, now: datetime) -> tuple[mod
         next_at=now + timedelta(minutes=later),
     )
     return alarm, first
+
+
+async def answer(
+    pool: Pool, clock: Clock, authority: str, referral_id: UUID, *, name: str, actor: str
+) -> None:
+    """A named person has it: the alarm rings no more. Raises `NotFound` if none rings, and `StoreUnavailable`."""
+    now = clock.now()
+    with unavailable_is_clear():
+        async with pool.acquire() as connection, connection.transaction():
+            request_id = await alarms.acknowledge(connection, authority, referral_id, name, now)
+            if request_id is None:
+                raise NotFound(f"no alarm rings for referral {referral_id}")
+            event = Event(
+                authority_id=authority,
+                event_id=uuid7(now),
+                request_id=request_id,
+                referral_id=referral_id,
+                at=now,
+                kind="alarm_acknowledged",
+                actor=actor,
+                detail={"name": name},
+            )
+            await add_event(connection, event)
 
 
 def _delivery(alarm: Alarm, organisation: str, now: datetime) -> Delivery:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from adapters.base import Adapter
 from gateway.clock import Clock
 from gateway.delivery.breaker import Breaker
-from gateway.delivery.limits import RateLimit
+from gateway.delivery.limits import RateLimit, backoff
 from gateway.metrics import Metrics
 from gateway.store.claims import Slot
 from routing_rules.organisation import Organisation
@@ -40,6 +41,8 @@ class Line:
         self.running = 0
         self.tried = False
         """Whether anything was ever handed to it in this process."""
+        self.backoff: Callable[..., timedelta] = backoff
+        """The wait after failed attempt number n, with `asked` as `limits.backoff` has it."""
         self.lease = timedelta(seconds=settings.timeout + lease_margin)
         self._metrics = metrics
         self._labels = (authority, organisation.code)

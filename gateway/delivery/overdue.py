@@ -64,11 +64,11 @@ class Overdue:
         """Hand on every delivery past its acknowledgement time; how many. None while everybody is down."""
         now = self._clock.now()
         moved = 0
+        authorities = self._understanding.door.authorities
+        awake = [code for code in authorities if not self._health.everybody_is_down(code)]
         async with self._pool.acquire() as connection, connection.transaction():
-            for late in await overdue.due(connection, now, 100):
-                if self._health.everybody_is_down(late.authority_id):
-                    continue
-                authority = self._understanding.door.authorities[late.authority_id]
+            for late in await overdue.due(connection, awake, now, 100):
+                authority = authorities[late.authority_id]
                 held = escalation.Held(
                     authority_id=late.authority_id,
                     referral_id=late.referral_id,

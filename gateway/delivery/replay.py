@@ -15,6 +15,7 @@ from gateway.store import letters
 from gateway.store.letters import Letter
 from gateway.store.outcomes import add_event
 from gateway.store.pool import Connection, Pool, unavailable_is_clear
+from gateway.store.subscriptions import is_live
 
 
 class Replay:
@@ -76,7 +77,7 @@ class Replay:
                     "reason": reason,
                     "external_reference": external_reference,
                 }
-                await add_event(connection, _event(authority, letter, "found_delivered", actor, detail, now))
+                await _note(connection, authority, letter, "found_delivered", actor, detail, now)
         return letter
 
     async def _lock(self, connection: Connection, authority: str, delivery_id: UUID) -> Letter:
@@ -85,35 +86,49 @@ class Replay:
             raise NotFound(f"there is no delivery {delivery_id}")
         if letter.state not in {"dead", "uncertain"}:
             raise Conflict(f"the delivery is {letter.state}; only dead and uncertain ones wait for a person")
-        if State(letter.referral_state) in ENDED:
+        if letter.referral_state is not None and State(letter.referral_state) in ENDED:
             raise Conflict(f"its referral is {letter.referral_state}; reopen it first")
         return letter
 
     async def _send_again(
         self, connection: Connection, authority: str, letter: Letter, actor: str, reason: str
     ) -> None:
+        if letter.role == "notice" and not await is_live(connection, authority, letter.organisation):
+            raise Conflict("its subscription is disabled; enable it first")
         now = self._clock.now()
         await letters.send_again(connection, authority, letter, now)
         detail = {"organisation": letter.organisation, "reason": reason, "was": letter.state}
-        await add_event(connection, _event(authority, letter, "replayed", actor, detail, now))
+        await _note(connection, authority, letter, "replayed", actor, detail, now)
 
 
 def _needs_nothing(letter: Letter) -> bool:
+    if letter.referral_state is None:
+        return False
     state = State(letter.referral_state)
     elsewhere = letter.role == "lead" and letter.referral_organisation != letter.organisation
     return state in ENDED or (elsewhere and state is State.IN_PROGRESS)
 
 
-def _event(
-    authority: str, letter: Letter, kind: str, actor: str, detail: dict[str, Any], now: datetime
-) -> Event:
-    return Event(
+async def _note(
+    connection: Connection,
+    authority: str,
+    letter: Letter,
+    kind: str,
+    actor: str,
+    detail: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Write the event. One about a notice is named so that no subscriber is told of it: that would never end."""
+    if letter.request_id is None:  # a test event: about nobody
+        return
+    event = Event(
         authority_id=authority,
         event_id=uuid7(now),
         request_id=letter.request_id,
         referral_id=letter.referral_id,
         at=now,
-        kind=kind,
+        kind=f"notice_{kind}" if letter.role == "notice" else kind,
         actor=actor,
         detail=detail,
     )
+    await add_event(connection, event)

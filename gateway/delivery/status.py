@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from adapters.base import DeliveryError, StatusUpdate
+from adapters.text import plain
 from gateway.clock import Clock
 from gateway.delivery import escalation
 from gateway.delivery.line import Line
@@ -25,8 +28,12 @@ from gateway.understanding import Understanding
 
 log = structlog.get_logger()
 
-MOST_AWAITED: Final = 200
-"""References asked after in one poll."""
+MOST_AWAITED: Final = 100_000
+"""References asked after in one poll: all that are open, since an adapter drops what it was not asked after."""
+KNOWN_SINCE: Final = timedelta(days=1)
+"""How long a status of an unknown case is looked at again by itself."""
+LOOK: Final = 5.0
+"""Seconds between looks for unknown cases that have become known."""
 
 
 class StatusSync:
@@ -48,14 +55,35 @@ class StatusSync:
         self._clock = clock
         self._metrics = metrics
         self._on_handed_on = on_handed_on
+        self._polls = False
+        self._pollers: dict[int, asyncio.Task[None]] = {}
+        """By the line's `id`: its task holds the line, so that no other can have it meanwhile."""
+        self._stopped: set[asyncio.Task[None]] = set()
 
     async def apply(self, authority: str, organisation: str, updates: Sequence[StatusUpdate]) -> None:
         """Apply updates in the order of their time, each once. Raises `StoreUnavailable`."""
+        clean = [_clean(update) for update in updates]
         with unavailable_is_clear():
+            known = (
+                await statuses.already_known(self._pool, authority, organisation, clean) if clean else set()
+            )
+            fresh = [update for update in clean if statuses.update_key(update) not in known]
             async with self._pool.acquire() as connection:
-                for update in sorted(updates, key=lambda update: update.at):
+                for update in sorted(fresh, key=lambda update: update.at):
                     async with connection.transaction():
                         await self._apply(connection, authority, organisation, update)
+
+    async def catch_up(self) -> int:
+        """Apply statuses that came before their hand-over had been written down; how many."""
+        applied = 0
+        for authority in {authority for authority, _ in self._lines}:
+            since = self._clock.now() - KNOWN_SINCE
+            found = await statuses.now_known(self._pool, authority, since, 1000)
+            for organisation, update in found:
+                if (authority, organisation) in self._lines:
+                    await self.apply(authority, organisation, [update])
+                    applied += 1
+        return applied
 
     async def _apply(
         self, connection: Connection, authority: str, organisation: str, update: StatusUpdate
@@ -68,7 +96,7 @@ class StatusSync:
         if not await statuses.is_new(connection, authority, organisation, update, delivery_id, applied, now):
             return
         self._metrics.statuses.labels(authority, organisation, applied).inc()
-        if waiting is None or applied == "ignored":
+        if waiting is None or applied == "ignored" or not _current(waiting, update):
             return
         moves = mapped if applied == "applied" and mapped is not waiting.state else None
         await statuses.write_status(connection, waiting, update, moves, now)
@@ -97,26 +125,36 @@ class StatusSync:
         self._on_handed_on()
 
     def _map(self, authority: str, organisation: str, status: str) -> State | None:
-        line = self._lines[authority, organisation]
-        name = line.organisation.state_of(status)
+        line = self._lines.get((authority, organisation))  # the rules may have been loaded anew meanwhile
+        name = line.organisation.state_of(status) if line is not None else None
         return State(name) if name is not None else None
 
     @contextlib.asynccontextmanager
     async def polling(self) -> AsyncIterator[None]:
         """Poll every organisation that needs it, each at its own interval."""
-        tasks = [
-            asyncio.create_task(
-                self._poll_for_ever(line), name=f"poll-{line.authority}-{line.organisation.code}"
-            )
-            for line in self._lines.values()
-            if line.adapter.polls
-        ]
+        catching_up = asyncio.create_task(self._catch_up_for_ever(), name="statuses-catch-up")
+        self._polls = True
+        self.follow()
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self._polls = False
+            self.follow()
+            catching_up.cancel()
+            await asyncio.gather(*self._stopped, catching_up, return_exceptions=True)
+
+    def follow(self) -> None:
+        """Poll by the lines there are now: those that are new begin, those that are gone stop."""
+        wanted = {id(line): line for line in self._lines.values() if line.adapter.polls and self._polls}
+        for gone in self._pollers.keys() - wanted.keys():
+            task = self._pollers.pop(gone)
+            task.cancel()
+            self._stopped.add(task)
+            task.add_done_callback(self._stopped.discard)
+        for new in wanted.keys() - self._pollers.keys():
+            line = wanted[new]
+            name = f"poll-{line.authority}-{line.organisation.code}"
+            self._pollers[new] = asyncio.create_task(self._poll_for_ever(line), name=name)
 
     async def _poll_for_ever(self, line: Line) -> None:
         interval = line.organisation.delivery.poll_interval
@@ -130,6 +168,16 @@ class StatusSync:
             except Exception:
                 log.exception("status poll failed", organisation=line.organisation.code)
             await asyncio.sleep(interval)
+
+    async def _catch_up_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                await self.catch_up()
+            except (*AWAY, StoreUnavailable):
+                log.info("statuses of unknown cases wait for the database")
+            except Exception:
+                log.exception("statuses of unknown cases were not looked at")
 
     async def poll(self, line: Line) -> int:
         """Ask one organisation once, if no other process just did; how many updates it had."""
@@ -155,13 +203,38 @@ def _verdict(waiting: statuses.Waiting | None, mapped: State | None, update: Sta
         return "unknown"
     if mapped is None:
         return "unmapped"
-    late = waiting.status_at is not None and update.at < waiting.status_at
-    elsewhere = waiting.role != "lead" or waiting.referral_organisation != waiting.organisation
-    if late or elsewhere or (mapped is not waiting.state and not may_follow(waiting.state, mapped)):
+    if not _current(waiting, update) or (
+        mapped is not waiting.state and not may_follow(waiting.state, mapped)
+    ):
         return "ignored"
     if waiting.ringing and mapped in ENDED:
         return "held"  # a safeguarding referral ends when a person says so, not when a system does
     return "applied"
+
+
+def _current(waiting: statuses.Waiting, update: StatusUpdate) -> bool:
+    """Whether it tells something new of a referral that this organisation still has."""
+    late = waiting.status_at is not None and update.at < waiting.status_at
+    return not late and waiting.role == "lead" and waiting.referral_organisation == waiting.organisation
+
+
+def _clean(update: StatusUpdate) -> StatusUpdate:
+    """What an organisation sent, fit to be stored."""
+    update_id = update.update_id
+    if update_id is not None and (len(update_id) > 200 or not update_id.isprintable()):
+        update_id = hashlib.sha256(update_id.encode("utf-8", "replace")).hexdigest()
+    return replace(
+        update,
+        external_reference=_plain(update.external_reference, 500),
+        delivery_id=_plain(update.delivery_id, 100),
+        status=plain(update.status, 200),
+        note=plain(update.note, 2000),
+        update_id=update_id,
+    )
+
+
+def _plain(text: str | None, most: int) -> str | None:
+    return None if text is None else plain(text, most)
 
 
 def _event(waiting: statuses.Waiting, kind: str, update: StatusUpdate, now: datetime) -> Event:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -31,12 +32,12 @@ _SELECT = (
 )
 
 
-async def due(connection: Connection, now: datetime, limit: int) -> list[Alarm]:
+async def due(connection: Connection, authorities: Sequence[str], now: datetime, limit: int) -> list[Alarm]:
     """Alarms whose next rung is due, locked so that one process raises each."""
     rows = await connection.fetch(
-        f"{_SELECT} WHERE a.acknowledged_at IS NULL AND a.next_at <= $1 ORDER BY a.next_at LIMIT $2"
-        " FOR UPDATE OF a SKIP LOCKED",
-        *(now, limit),
+        f"{_SELECT} WHERE a.authority_id = ANY($3) AND a.acknowledged_at IS NULL AND a.next_at <= $1"
+        " ORDER BY a.next_at LIMIT $2 FOR UPDATE OF a SKIP LOCKED",
+        *(now, limit, list(authorities)),
     )
     return [Alarm(**dict(row)) for row in rows]
 

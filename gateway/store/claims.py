@@ -30,8 +30,9 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     authority_id: str
     delivery_id: UUID
-    referral_id: UUID
-    request_id: UUID
+    referral_id: UUID | None
+    """`None` for a notice alone."""
+    request_id: UUID | None
     organisation: str
     role: str
     attempt: int
@@ -50,13 +51,16 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     chain: list[str]
     citizen: dict[str, Any]
     postcode: str | None
+    notice: dict[str, Any] | None = None
+    """What a subscriber is told; then nothing of the citizen stands in this claim."""
 
 
-# For each slot its own index scan in the order of the index, so that the cost follows the batch and not the table.
+# For each slot its own index scan in the order of the index, so that the cost follows the batch and not the table. The
+# planner cannot know how many are free and guesses a tenth of the queue; arrays and LIMIT 1 keep it to look-ups by key.
 _CLAIM: Final = """
 WITH due AS (
-    SELECT d.authority_id, d.delivery_id, s.lease
-    FROM unnest($1::text[], $2::text[], $3::int[], $4::interval[]) AS s (authority_id, organisation, free, lease)
+    SELECT d.authority_id, d.delivery_id
+    FROM unnest($1::text[], $2::text[], $3::int[]) AS s (authority_id, organisation, free)
     CROSS JOIN LATERAL (
         SELECT authority_id, delivery_id FROM deliveries
         WHERE authority_id = s.authority_id AND organisation = s.organisation AND state = 'waiting' AND due_at <= $5
@@ -64,19 +68,28 @@ WITH due AS (
     ) AS d
 ), claimed AS (
     UPDATE deliveries AS d
-    SET state = 'claimed', attempt = d.attempt + 1, fence = d.fence + 1, lease_until = $5 + due.lease, claimed_by = $6,
-        updated_at = $5
-    FROM due WHERE d.authority_id = due.authority_id AND d.delivery_id = due.delivery_id
+    SET state = 'claimed', attempt = d.attempt + 1, fence = d.fence + 1, claimed_by = $6, updated_at = $5,
+        lease_until = $5 + (SELECT max(s.lease) FROM unnest($1::text[], $2::text[], $4::interval[])
+                            AS s (authority_id, organisation, lease)
+                            WHERE s.authority_id = d.authority_id AND s.organisation = d.organisation)
+    WHERE d.authority_id = ANY (ARRAY(SELECT DISTINCT authority_id FROM due))
+      AND d.delivery_id = ANY (ARRAY(SELECT delivery_id FROM due))
     RETURNING d.*
 )
 SELECT c.authority_id, c.delivery_id, c.referral_id, c.request_id, c.organisation, c.role, c.attempt, c.fence,
        c.check_first, CASE WHEN c.check_first THEN (
            SELECT count(*) FROM attempts AS a WHERE a.authority_id = c.authority_id AND a.delivery_id = c.delivery_id
-           AND a.outcome = 'expired' AND a.fence > c.fence - c.attempt) ELSE 0 END AS expired, c.traceparent, c.created_at AS queued_at, q.reference, q.created_at, r.text, r.service, r.priority,
-       r.chain, q.citizen, q.postcode
+           AND a.outcome = 'expired' AND a.fence > c.fence - c.attempt) ELSE 0 END AS expired,
+       coalesce(c.traceparent, '') AS traceparent, c.created_at AS queued_at,
+       coalesce(q.reference, c.notice -> 'data' ->> 'reference', '') AS reference,
+       coalesce(q.created_at, c.created_at) AS created_at, coalesce(r.text, '') AS text, r.service,
+       coalesce(r.priority, 'normal') AS priority, coalesce(r.chain, '{}') AS chain, coalesce(q.citizen, '{}') AS citizen,
+       q.postcode, c.notice
 FROM claimed AS c
-JOIN referrals AS r USING (authority_id, referral_id)
-JOIN requests AS q ON q.authority_id = c.authority_id AND q.request_id = c.request_id
+LEFT JOIN LATERAL (SELECT * FROM referrals WHERE authority_id = c.authority_id AND referral_id = c.referral_id LIMIT 1)
+    AS r ON true
+LEFT JOIN LATERAL (SELECT * FROM requests WHERE authority_id = c.authority_id AND request_id = c.request_id
+                   AND c.notice IS NULL LIMIT 1) AS q ON true
 ORDER BY c.priority, c.due_at
 """
 

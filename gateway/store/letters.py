@@ -16,14 +16,15 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """One such delivery. Holds no citizen's words."""
 
     delivery_id: UUID
-    reference: str
-    referral_id: UUID
-    request_id: UUID
+    reference: str | None
+    referral_id: UUID | None
+    """`None` for a notice to a subscription."""
+    request_id: UUID | None
     organisation: str
     role: str
     state: str
     service: str | None
-    referral_state: str
+    referral_state: str | None
     referral_organisation: str | None
     attempt: int
     last_outcome: str | None
@@ -33,12 +34,13 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _SELECT: Final = """
-SELECT d.delivery_id, q.reference, d.referral_id, d.request_id, d.organisation, d.role, d.state, r.service,
+SELECT d.delivery_id, coalesce(q.reference, d.notice -> 'data' ->> 'reference') AS reference,
+       d.referral_id, d.request_id, d.organisation, d.role, d.state, r.service,
        r.state AS referral_state, r.organisation AS referral_organisation, d.attempt, d.last_outcome, d.updated_at,
        (SELECT a.detail FROM attempts AS a WHERE a.authority_id = d.authority_id AND a.delivery_id = d.delivery_id
         ORDER BY a.fence DESC LIMIT 1) AS detail
-FROM deliveries AS d JOIN referrals AS r USING (authority_id, referral_id)
-JOIN requests AS q ON q.authority_id = d.authority_id AND q.request_id = d.request_id
+FROM deliveries AS d LEFT JOIN referrals AS r USING (authority_id, referral_id)
+LEFT JOIN requests AS q ON q.authority_id = d.authority_id AND q.request_id = d.request_id
 WHERE d.authority_id = $1
 """
 
@@ -63,9 +65,16 @@ async def letters(
 
 async def lock_letter(connection: Connection, authority: str, delivery_id: UUID) -> Letter | None:
     """One delivery in any state, locked with its referral; `None` if there is none."""
-    row = await connection.fetchrow(
-        _SELECT + " AND d.delivery_id = $2 FOR UPDATE OF d, r", authority, delivery_id
+    referral_id = await connection.fetchval(
+        "SELECT referral_id FROM deliveries WHERE authority_id = $1 AND delivery_id = $2 FOR UPDATE",
+        *(authority, delivery_id),
     )
+    if referral_id is not None:  # a notice has none
+        await connection.execute(
+            "SELECT FROM referrals WHERE authority_id = $1 AND referral_id = $2 FOR UPDATE",
+            *(authority, referral_id),
+        )
+    row = await connection.fetchrow(_SELECT + " AND d.delivery_id = $2", authority, delivery_id)
     return Letter(**dict(row)) if row else None
 
 
@@ -105,9 +114,7 @@ async def it_arrived(
     )
 
 
-async def _withdraw_others(
-    connection: Connection, authority: str, letter: Letter, now: datetime
-) -> None:
+async def _withdraw_others(connection: Connection, authority: str, letter: Letter, now: datetime) -> None:
     await connection.execute(
         "UPDATE deliveries SET state = 'withdrawn', updated_at = $4 WHERE authority_id = $1 AND referral_id = $2"
         " AND role = 'lead' AND state = 'waiting' AND delivery_id <> $3",

@@ -57,9 +57,11 @@ WITH ended AS (
         acknowledge_by = e.acknowledge_by, last_outcome = e.outcome, updated_at = e.finished_at
     FROM ended AS e
     WHERE d.authority_id = e.authority_id AND d.delivery_id = e.delivery_id AND d.fence = e.fence
-      -- That it was taken is true even where the lease ran out, or a status came back, before it could be written.
+      -- That it was taken is true even where the lease ran out, a status came back, or people sent the referral
+      -- elsewhere, before it could be written.
       AND (d.state = 'claimed' OR (e.state = 'delivered' AND d.last_outcome IS DISTINCT FROM 'accepted'
-                                   AND (d.state = 'waiting' OR (d.state = 'delivered' AND d.status_at IS NOT NULL))))
+                                   AND (d.state IN ('waiting', 'withdrawn')
+                                        OR (d.state = 'delivered' AND d.status_at IS NOT NULL))))
     RETURNING e.*, d.role, d.organisation
 ), kept AS (
     INSERT INTO attempts (authority_id, delivery_id, attempt, fence, started_at, finished_at, outcome, status, detail)
@@ -79,7 +81,7 @@ WITH ended AS (
     SELECT authority_id, event_id, request_id, referral_id, finished_at, 'delivered', actor,
            jsonb_build_object('organisation', organisation, 'role', role, 'external_reference', external_reference,
                               'attempt', attempt)
-    FROM updated WHERE state = 'delivered'
+    FROM updated WHERE state = 'delivered' AND role <> 'notice'
 )
 SELECT delivery_id FROM updated
 """
@@ -145,7 +147,7 @@ async def hand_on(pool: Pool, ended: Ended, state: DeliveryState, then: HandedOn
         )
         if not still_ours:
             return False
-        if then is not None and await _still_holds(connection, claim):
+        if then is not None and claim.referral_id is not None and await _still_holds(connection, claim):
             await move_on(connection, claim.authority_id, claim.referral_id, then, ended.finished_at)
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -24,16 +25,16 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str
 
 
-async def due(connection: Connection, now: datetime, limit: int) -> list[Late]:
+async def due(connection: Connection, authorities: Sequence[str], now: datetime, limit: int) -> list[Late]:
     """What is past its time and still with the organisation that took it, locked."""
     rows = await connection.fetch(
         "SELECT d.authority_id, d.delivery_id, d.referral_id, d.request_id, d.organisation, d.acknowledge_by, r.priority,"
         " r.chain, coalesce(d.traceparent, '') AS traceparent"
         " FROM deliveries AS d JOIN referrals AS r USING (authority_id, referral_id)"
-        " WHERE d.acknowledge_by <= $1 AND d.acknowledged_at IS NULL AND d.state = 'delivered' AND d.role = 'lead'"
-        " AND r.organisation = d.organisation AND r.state = 'delivered'"
-        " ORDER BY d.acknowledge_by LIMIT $2 FOR UPDATE OF d SKIP LOCKED",
-        *(now, limit),
+        " WHERE d.authority_id = ANY($3) AND d.acknowledge_by <= $1 AND d.acknowledged_at IS NULL AND d.state = 'delivered'"
+        " AND d.role = 'lead' AND r.organisation = d.organisation AND r.state = 'delivered'"
+        " ORDER BY d.acknowledge_by LIMIT $2 FOR UPDATE OF d, r SKIP LOCKED",
+        *(now, limit, list(authorities)),
     )
     return [Late(**dict(row)) for row in rows]
 

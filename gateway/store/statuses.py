@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -40,8 +40,13 @@ def update_key(update: StatusUpdate) -> str:
     """What makes an update the same one: the organisation's id for it, else what it says."""
     if update.update_id is not None:
         return f"id:{update.update_id}"
-    said = (update.external_reference, update.delivery_id, update.status, update.at.isoformat(), update.note)
+    at = update.at.astimezone(UTC).isoformat()
+    said = (update.external_reference, update.delivery_id, update.status, at, update.note)
     return "sha256:" + hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+
+
+def _update_id(key: str) -> str | None:
+    return key.removeprefix("id:") if key.startswith("id:") else None
 
 
 async def is_new(
@@ -120,7 +125,8 @@ async def now_known(
 ) -> list[tuple[str, StatusUpdate]]:
     """Updates that were quicker than the writing down of their hand-over: unknown then, known now; by organisation."""
     rows = await pool.fetch(
-        "SELECT u.organisation, u.external_reference, u.status, u.note, u.at, u.update_key FROM status_updates AS u"
+        "SELECT u.organisation, u.external_reference, u.named_delivery, u.status, u.note, u.at, u.update_key"
+        " FROM status_updates AS u"
         " WHERE u.authority_id = $1 AND u.applied = 'unknown' AND u.received_at >= $2 AND EXISTS ("
         "   SELECT FROM deliveries AS d WHERE d.authority_id = u.authority_id AND d.organisation = u.organisation"
         "   AND d.external_reference = u.external_reference)"
@@ -132,10 +138,11 @@ async def now_known(
             row["organisation"],
             StatusUpdate(
                 external_reference=row["external_reference"],
+                delivery_id=row["named_delivery"],
                 status=row["status"],
                 note=row["note"],
                 at=row["at"],
-                key=row["update_key"],
+                update_id=_update_id(row["update_key"]),
             ),
         )
         for row in rows

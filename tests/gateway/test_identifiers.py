@@ -48,6 +48,13 @@ def test_ids_sort_by_time_and_within_a_millisecond():
     assert all(each.version == 7 and each.variant == "specified in RFC 4122" for each in ids)
 
 
+def test_many_ids_of_one_millisecond_keep_their_order():
+    """However many are made, a request's events never change places."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    ids = [uuid7(moment) for _ in range(10_000)]
+    assert ids == sorted(set(ids))
+
+
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1)))  # noqa: DTZ001
 def test_an_id_holds_its_time(moment):
     """The first 48 bits are the milliseconds since 1970."""

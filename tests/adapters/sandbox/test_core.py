@@ -266,7 +266,7 @@ async def test_a_hang_ends_when_told(backend: Plain, http: aiohttp.ClientSession
     """A request that hangs is let go by clearing the fault; before accept it takes nothing."""
     backend.faults.set(Mode.HANG_BEFORE_ACCEPT)
     hanging = asyncio.create_task(http.post(backend.url, data="d1"))
-    while not backend.faults.committed:  # noqa: ASYNC110  it has no event for that
+    while not backend.faults.committed:
         await asyncio.sleep(0.01)
     backend.faults.clear()
     async with await hanging as answer:
@@ -330,7 +330,7 @@ async def test_the_driver_moves_cases_by_itself() -> None:
     backend.lifecycle.begin(case)
     clock.forward(3600)
     async with asyncio.timeout(10):
-        while case.status != "resolved":  # noqa: ASYNC110
+        while case.status != "resolved":
             await asyncio.sleep(0.02)
     await backend.close()
     assert [change.at for change in case.history] == [clock.now] * 3

@@ -1,0 +1,1 @@
+"""Learning from what was: replay of the past through changed rules, and examples proposed from corrections."""
