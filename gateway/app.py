@@ -182,7 +182,9 @@ async def _intake(app: web.Application, settings: Settings, clock: Clock) -> Asy
 
 async def _watch(app: web.Application) -> AsyncIterator[None]:
     organisations, subscribers = app[callbacks.LINES], app[subscriptions.SUBSCRIBERS]
-    async with watching(app[staff.POOL], app[METRICS], lambda: [*organisations, *subscribers.lines]):
+    async with watching(
+        app[staff.POOL], app[METRICS], app[callbacks.CLOCK], lambda: [*organisations, *subscribers.lines]
+    ):
         yield
 
 

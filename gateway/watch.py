@@ -9,24 +9,29 @@ from typing import Final
 
 import structlog
 
+from gateway.clock import Clock
+from gateway.intake import KEY_LIFE
 from gateway.metrics import Metrics
 from gateway.store.claims import backlog
 from gateway.store.pool import AWAY, Pool
+from gateway.store.writer import forget_keys
 
 log = structlog.get_logger()
 
 LAG_INTERVAL: Final = 0.1
 BACKLOG_INTERVAL: Final = 5.0
+FORGET_INTERVAL: Final = 3600.0
 
 
 @contextlib.asynccontextmanager
 async def watching(
-    pool: Pool, metrics: Metrics, names: Callable[[], Iterable[tuple[str, str]]]
+    pool: Pool, metrics: Metrics, clock: Clock, names: Callable[[], Iterable[tuple[str, str]]]
 ) -> AsyncIterator[None]:
     """Keep the gauges true while the gateway runs. `names`: every authority and organisation there is just then."""
     tasks = [
         asyncio.create_task(_lag(metrics), name="watch-loop"),
         asyncio.create_task(_queues(pool, metrics, names), name="watch-queues"),
+        asyncio.create_task(_forget(pool, clock), name="forget-keys"),
     ]
     try:
         yield
@@ -42,6 +47,19 @@ async def _lag(metrics: Metrics) -> None:
         meant = loop.time() + LAG_INTERVAL
         await asyncio.sleep(LAG_INTERVAL)
         metrics.loop_lag.observe(max(0.0, loop.time() - meant))
+
+
+async def _forget(pool: Pool, clock: Clock) -> None:
+    """Idempotency keys past their published life are deleted, hour by hour."""
+    while True:
+        try:
+            if forgotten := await forget_keys(pool, clock.now() - KEY_LIFE):
+                log.info("idempotency keys forgotten", keys=forgotten)
+        except AWAY:
+            log.info("forgetting keys waits for the database")
+        except Exception:
+            log.exception("forgetting keys failed")
+        await asyncio.sleep(FORGET_INTERVAL)
 
 
 async def _queues(pool: Pool, metrics: Metrics, names: Callable[[], Iterable[tuple[str, str]]]) -> None:

@@ -55,7 +55,7 @@ async def test_pages_hold_every_request_once_newest_first(api):
 async def test_a_list_can_be_narrowed_to_a_state(api):
     """Triage is where staff look first."""
     await send(api, service="pothole")
-    _, _, unclear = await send(api, "qwertz uiop")
+    _, _, unclear = await send(api, "Dzień dobry, nie wiem gdzie mam zapisać moją córkę do szkoły, proszę o pomoc")
     _, _, page = await api.call("GET", f"{REQUESTS}?state=triage")
     assert [item["reference"] for item in page["items"]] == [unclear["reference"]]
 
