@@ -42,6 +42,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The provider the citizen chose, where direct payments give a choice."""
 
 
+class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The facts of a request that stand nowhere else with it, so that it can be decided again as it was."""
+
+    age: int | None = None
+    language: str | None = None
+    service: str | None = None
+    """The service that was given rather than guessed."""
+    provider: str | None = None
+
+
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """One service that was considered."""
 
@@ -112,3 +122,5 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """BCP 47 tag when the words are not English, else `None`."""
     engine: str = ""
     """Which engine and catalogue decided: a short fingerprint, so that a replay can tell what changed."""
+    given: Given = Given()
+    """The facts it rests on, beside what stands with the request itself."""

@@ -13,14 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from routing_rules import explain, language, outcomes, reading, router, safety
+from routing_rules import explain, language, outcomes, reading, router, safety, split
 from routing_rules.authority import Authority
 from routing_rules.catalogue import Catalogue, Service
 from routing_rules.classifier.base import Classifier, Scored, Splitter
-from routing_rules.decision import Action, Decision, Emergency, Facts, Part
+from routing_rules.classifier.engine import Engine
+from routing_rules.decision import Action, Decision, Emergency, Facts, Given, Part
 from routing_rules.errors import NotKnown, RulesErrors
 from routing_rules.outcomes import Case
 from routing_rules.postcodes import Places
+from routing_rules.reading import Reading
 
 
 class Finding(Protocol):
@@ -69,8 +71,9 @@ class Door:
         """Over catalogue and authorities, SHA-256 in hex."""
         self.classifier = classifier
         self.places = places or Places()
-        self._splitter = splitter
-        self._find_danger = find_danger or safety.find
+        self._splitter = splitter or (split.Splitter(classifier) if isinstance(classifier, Engine) else None)
+        self.find_danger: FindDanger = find_danger or safety.find
+        """Danger to a person, found apart from the engine."""
         self._find_language = find_language or language.detect
         self.engine = (
             f"{'no engine' if classifier is None else classifier.fingerprint}, rules {fingerprint[:12]}"
@@ -93,7 +96,27 @@ class Door:
         `classifier` may be an engine, or what makes one from the catalogue. Without one nothing is recognised: all
         that comes without a service goes to triage. `places` may be handed on from an older door.
         """
-        found = reading.read(folder)
+        return cls.of(
+            reading.read(folder),
+            classifier,
+            splitter=splitter,
+            find_danger=find_danger,
+            find_language=find_language,
+            places=places,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        found: Reading,
+        classifier: Classifier | MakeClassifier | None = None,
+        *,
+        splitter: Splitter | None = None,
+        find_danger: FindDanger | None = None,
+        find_language: FindLanguage | None = None,
+        places: Places | None = None,
+    ) -> Door:
+        """The door of a folder already read. As `load` otherwise."""
         if found.errors:
             raise RulesErrors(found.errors)
         if classifier is not None and not isinstance(classifier, Classifier):
@@ -128,7 +151,7 @@ class Door:
         """
         authority = self.authority(facts.authority)
         known = None if facts.service is None else self.service(facts.service)
-        finding = self._find_danger(text)
+        finding = self.find_danger(text)
         case = Case(self.catalogue, authority, facts, router.spot(facts, self.places))
         tag = None
         if known is not None:
@@ -139,7 +162,7 @@ class Door:
                 parts = [outcomes.for_another_language(text, tag, case)]
             else:
                 parts = outcomes.joined(
-                    [outcomes.for_ranking(one, self._rank(one), case) for one in self._split(text)]
+                    [outcomes.for_ranking(one, self.rank(one), case) for one in self.split(text)]
                 )
         if finding is not None:
             parts = self._with_danger(text, parts, finding, case)
@@ -148,23 +171,37 @@ class Door:
             emergency=_emergency(parts, finding, authority),
             language=tag,
             engine=self.engine,
+            given=Given(
+                age=facts.age, language=facts.language, service=facts.service, provider=facts.provider
+            ),
         )
+
+    def for_service(self, text: str, facts: Facts) -> Part:
+        """What is done with one need whose service a person has named in `facts`: rules alone, no understanding.
+
+        Raises `NotKnown` for an authority or a service that is not there.
+        """
+        assert facts.service is not None
+        case = Case(self.catalogue, self.authority(facts.authority), facts, router.spot(facts, self.places))
+        return outcomes.for_known(text, self.service(facts.service), case)
 
     def explain(self, decision: Decision) -> list[str]:
         """A decision in sentences."""
         return explain.explain(decision, self.catalogue)
 
-    def _split(self, text: str) -> list[str]:
+    def split(self, text: str) -> list[str]:
+        """The needs in a message, each in the citizen's words."""
         return [text] if self._splitter is None else self._splitter.split(text) or [text]
 
-    def _rank(self, text: str) -> list[Scored]:
+    def rank(self, text: str) -> list[Scored]:
+        """The services that one need may be, best first; empty without an engine."""
         return [] if self.classifier is None else self.classifier.classify(text)
 
     def _with_danger(self, text: str, parts: list[Part], finding: Finding, case: Case) -> list[Part]:
         """Put the need in which danger was found first. Other needs that are clear stay; nothing unclear is asked."""
         words = text
         if len(parts) > 1:
-            words = next((part.text for part in parts if self._find_danger(part.text) is not None), text)
+            words = next((part.text for part in parts if self.find_danger(part.text) is not None), text)
         scored = Scored(finding.service, finding.confidence, list(finding.evidence))
         danger = outcomes.for_danger(words, scored, parts, case)
         rest = [part for part in parts if outcomes.stays_beside_danger(part, danger)]

@@ -1,7 +1,7 @@
 """How well the door understands: its answers against the right ones, for a file of messages.
 
     report = evaluate(read(path), Subject(engine.classify, splitter.split, detector.find), organisation_of)
-    print("\\n".join(lines(report)))
+    print(*lines(report), sep=os.linesep)
     draw(report, Path("understanding.png"))        # needs the extra `figures`
 
 A file is CSV with a header: `text,code`, or `text,codes` (several, with `|` between), or `text,code,emergency` with
@@ -21,7 +21,6 @@ from typing import Final
 import msgspec
 
 from routing_rules.classifier.base import Scored
-from routing_rules.safety.finding import Finding
 
 OUT_OF_SCOPE: Final = "out-of-scope"
 _COVERAGES: Final = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
@@ -44,7 +43,7 @@ class Subject(msgspec.Struct, frozen=True):
 
     classify: Callable[[str], Sequence[Scored]]
     split: Callable[[str], list[str]]
-    find_danger: Callable[[str], Finding | None]
+    find_danger: Callable[[str], object | None]
 
 
 class Point(msgspec.Struct, frozen=True):

@@ -1,15 +1,16 @@
 """Several needs in one message, told apart: "my bin wasn't emptied and the street light is out" is two.
 
-A message is cut where one need may end and another begin (a sentence's end, "and", "also", a comma), and the cut is
-kept only where each side by itself is plainly another service, and neither is mere context for the other. How much
-each sign weighs was learnt from catalogue examples joined in pairs, against examples left whole.
+A message is cut where one need may end and another begin (a sentence's end, "and", "also", a comma). A cut is kept
+where its signs say so, and where each side by itself is plainly another service, by its words and by its meaning.
+How much each sign weighs was learnt from catalogue examples joined in pairs, against examples left whole
+(`split_training`).
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+KINDS: Final = ("stop", "also", "and", "comma", "dash")
 _BORDER: Final = re.compile(
     r"(?P<stop>[.!?;\n]+\s+)"
     r"|(?P<also>,?\s+(?:and\s+)?(?:also|plus|as well as|on top of that|while i'?m here|secondly|another thing"
@@ -27,14 +29,17 @@ _BORDER: Final = re.compile(
     r"|(?P<dash>\s+[-\u2013\u2014]+\s+)",
     re.IGNORECASE,
 )
-_KINDS: Final = ("stop", "also", "and", "comma", "dash")
 _ASKS: Final = re.compile(
     r"(?:(?:and|also|plus|then)\s+)*(?:can|could|how|where|when|what|who|do|does|is there|are there|i need|i want"
-    r"|need|want|i'?d like|would like|please|pls|will|my|there|where'?s|i also|could)\b",
+    r"|need|want|i'?d like|would like|please|pls|will|my|there|where'?s)\b",
     re.IGNORECASE,
 )
 _LEANS_BACK: Final = re.compile(
     r"(?:it|its|it's|they|them|he|she|that|this|which|because|cos|but|so|then|who)\b", re.IGNORECASE
+)
+_STANDS_ALONE: Final = re.compile(
+    r"(?:the|my|our|his|her|their|there|there'?s|theres|a|an|also|i'?m|im|i|we|we'?ve|ive|i'?ve|is|are|any)\b",
+    re.IGNORECASE,
 )
 _WISH: Final = re.compile(
     r"\b(?:can|could|how|where|when|what|who|need|want|like|please|pls|report|apply|register|book|order|get|help"
@@ -44,37 +49,48 @@ _WISH: Final = re.compile(
 _FEWEST_WORDS: Final = 2
 _MOST_BORDERS: Final = 12
 _MOST_PARTS: Final = 3
+_SHORT: Final = 4
 _LONG: Final = 20
+_SECOND_LOOKS: Final = 2
 _OUT_OF_SCOPE: Final = "out-of-scope"
 
-_ONE_NEED: Final = 0.9
-"""A message this surely of one service is of one need."""
-_WORTH_A_SECOND_LOOK: Final = 0.15
-_ENOUGH: Final = 0.5
+_LIKELY: Final = 0.3
+"""From here on by its signs a cut is worth asking the whole engine about."""
+_SURE_OF_EACH: Final = 0.65
+"""How sure the engine must be of each side."""
+_MEANT_BY_EACH: Final = 0.12
+"""How much each side's meaning alone must speak for its service."""
 
 _WEIGHTS: Final = np.array(
-    [-0.70, -0.69, -1.08, -0.85, 1.27, 1.41, -0.22, -0.06, -0.19, 0.85, 2.75, 0.34, -2.27, -1.54, 0.24, -0.59, 0.59,
-     -0.47, -1.11, -0.27]
+    [0.02, -0.06, -0.77, -0.85, 0.54, 0.42, -0.29, 3.48, -0.89, -3.68, -3.57, 0.24, -1.3, -0.48, 0.38, -0.52, 0.09,
+     0.5, -0.12, -0.26, 0.24, -4.66, -4.88, -2.5, -1.43, -1.42]
 )  # fmt: skip
-_OFFSET: Final = -7.79
+_OFFSET: Final = -4.94
 
 
 class Judge(Protocol):
     """What a splitter asks: how sure each service is for a text."""
 
-    services: list[str]
+    services: Sequence[str]
 
-    def quick(self, text: str) -> Floats | None:
-        """Each service's confidence at little cost; `None` when nothing is known of the text."""
+    def halves(self, parts: Sequence[str]) -> tuple[Floats, Floats, Floats]:
+        """At little cost: the confidences of the whole; and of what comes before, and after, each inner border."""
         ...
 
     def shares(self, text: str) -> Floats | None:
-        """Each service's confidence with all there is."""
+        """Each service's confidence with all there is; `None` when nothing is known of the text."""
+        ...
+
+    def meant(self, text: str) -> Floats | None:
+        """Each service's confidence by meaning alone; `None` where that part is not there."""
         ...
 
 
-class _Cut(msgspec.Struct, frozen=True):
+class Cut(msgspec.Struct, frozen=True):
+    """A place where another need may begin."""
+
     kind: str
+    """One of `KINDS`."""
     left: str
     right: str
 
@@ -99,67 +115,89 @@ class Splitter:
                 break
         return parts
 
-    def _cut(self, text: str) -> _Cut | None:
-        cuts = list(_cuts(text))
-        if not cuts:
-            return None
-        whole = self._judge.quick(text)
-        if whole is None or whole.max() >= _ONE_NEED:
-            return None
-        likely = [(self._weigh(cut, whole, self._judge.quick), cut) for cut in cuts]
-        first, best = max(likely, key=lambda pair: pair[0])
-        if first < _WORTH_A_SECOND_LOOK:
-            return None
-        surer = self._judge.shares(text)
-        if surer is None or self._weigh(best, surer, self._judge.shares) < _ENOUGH:
-            return None
-        return best
+    def _cut(self, text: str) -> Cut | None:
+        likely = sorted(self._likely(text), key=lambda pair: -pair[0])
+        for _, cut in likely[:_SECOND_LOOKS]:
+            if self._plainly_two(cut):
+                return cut
+        return None
 
-    def _weigh(self, cut: _Cut, whole: Floats, ask: Callable[[str], Floats | None]) -> float:
-        """Return how likely it is, 0 to 1, that another need begins here."""
-        left, right = ask(cut.left), ask(cut.right)
-        if left is None or right is None:
-            return 0.0
-        one, other = int(left.argmax()), int(right.argmax())
-        named = {self._judge.services[one], self._judge.services[other]}
-        if one == other or _OUT_OF_SCOPE in named:
-            return 0.0
-        signs = _signs(cut, left, right, whole)
-        return float(1 / (1 + math.exp(-float(signs @ _WEIGHTS) - _OFFSET)))
+    def _likely(self, text: str) -> list[tuple[float, Cut]]:
+        """The cuts that their signs speak for, with how much."""
+        found: list[tuple[float, Cut]] = []
+        for cut, row in rows(text, self._judge):
+            chance = 1 / (1 + math.exp(-float(row @ _WEIGHTS) - _OFFSET))
+            if chance >= _LIKELY:
+                found.append((chance, cut))
+        return found
 
-
-def _cuts(text: str) -> Iterator[_Cut]:
-    for number, border in enumerate(_BORDER.finditer(text)):
-        if number >= _MOST_BORDERS:
-            return
-        left, right = text[: border.start()].strip(), text[border.end() :].strip()
-        if len(left.split()) >= _FEWEST_WORDS and len(right.split()) >= _FEWEST_WORDS:
-            yield _Cut(border.lastgroup or "", left, right)
+    def _plainly_two(self, cut: Cut) -> bool:
+        """Whether all the engine knows sees another service on each side, and is sure of both."""
+        sides = [self._judge.shares(side) for side in (cut.left, cut.right)]
+        if sides[0] is None or sides[1] is None:
+            return False
+        named = [int(side.argmax()) for side in sides if side is not None]
+        if named[0] == named[1] or _OUT_OF_SCOPE in {self._judge.services[at] for at in named}:
+            return False
+        if min(float(side.max()) for side in sides if side is not None) < _SURE_OF_EACH:
+            return False
+        for side, at in zip((cut.left, cut.right), named, strict=True):
+            meant = self._judge.meant(side)
+            if meant is not None and meant[at] < _MEANT_BY_EACH:
+                return False
+        return True
 
 
-def _signs(cut: _Cut, left: Floats, right: Floats, whole: Floats) -> npt.NDArray[np.float64]:
+def rows(text: str, judge: Judge) -> list[tuple[Cut, npt.NDArray[np.float64]]]:
+    """Every cut of a text whose sides seem to be different services, with its signs."""
+    borders = list(_BORDER.finditer(text))[:_MOST_BORDERS]
+    if not borders:
+        return []
+    starts = [0, *(border.end() for border in borders)]
+    ends = [*(border.start() for border in borders), len(text)]
+    parts = [text[start:end] for start, end in zip(starts, ends, strict=True)]
+    whole, before, after = judge.halves(parts)
+    found = []
+    for border, left, right in zip(borders, before, after, strict=True):
+        cut = Cut(border.lastgroup or "", text[: border.start()].strip(), text[border.end() :].strip())
+        enough = min(len(cut.left.split()), len(cut.right.split())) >= _FEWEST_WORDS
+        if enough and left.argmax() != right.argmax():
+            found.append((cut, signs(cut, left, right, whole)))
+    return found
+
+
+def signs(cut: Cut, left: Floats, right: Floats, whole: Floats) -> npt.NDArray[np.float64]:
+    """What speaks for and against a second need at a cut, as numbers."""
     one, other = int(left.argmax()), int(right.argmax())
+    kind = {name: float(cut.kind == name) for name in KINDS}
+    asks = float(_ASKS.match(cut.right) is not None)
+    alone = float(_STANDS_ALONE.match(cut.right) is not None)
+    wishes = [float(_WISH.search(side) is not None) for side in (cut.left, cut.right)]
+    words = [len(side.split()) for side in (cut.left, cut.right)]
     return np.array(
         [
-            _odds(left[one]),
-            _odds(right[other]),
+            _odds(min(left[one], right[other])),
+            _odds(max(left[one], right[other])),
             _odds(left[other]),
             _odds(right[one]),
-            _odds(whole[one]),
-            _odds(whole[other]),
-            _odds(whole.max()),
-            min(_odds(left[one]), _odds(right[other])),
-            _odds(min(1 - 1e-6, whole[one] + whole[other])),
-            *(float(cut.kind == kind) for kind in _KINDS),
-            float(_ASKS.match(cut.right) is not None),
+            _odds(min(whole[one], whole[other])),
+            _odds(max(whole[one], whole[other])),
+            *kind.values(),
+            asks,
             float(_LEANS_BACK.match(cut.right) is not None),
-            float(_WISH.search(cut.left) is not None),
-            float(_WISH.search(cut.right) is not None),
-            min(len(cut.left.split()), _LONG) / _LONG,
-            min(len(cut.right.split()), _LONG) / _LONG,
+            alone,
+            *wishes,
+            wishes[0] * wishes[1],
+            kind["and"] * asks,
+            kind["stop"] * asks,
+            kind["comma"] * asks,
+            kind["comma"] * alone,
+            *(float(count < _SHORT) for count in words),
+            *(min(count, _LONG) / _LONG for count in words),
+            float(left[one] * right[other]),
         ]
     )
 
 
 def _odds(share: float) -> float:
-    return math.log((share + 1e-4) / (1 - share + 1e-4))
+    return math.log((share + 1e-3) / (1 - share + 1e-3))

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from routing_rules.catalogue import Catalogue
+from routing_rules.classifier import encoder
 from routing_rules.classifier.base import Classifier, Scored, Splitter
-from routing_rules.classifier.encoder import MODEL, Encoder, EncoderMissing
+from routing_rules.classifier.encoder import MODEL, EncoderMissing
 from routing_rules.classifier.engine import Engine
 from routing_rules.classifier.evidence import Evidence
 from routing_rules.classifier.lexical import Lexical
@@ -82,6 +83,6 @@ def _kept(path: Path, mark: str | None) -> Linear | None:
 
 def _meaning(services: list[str], phrases: list[Phrase]) -> Meaning | None:
     try:
-        return Meaning(Encoder(), services, phrases)
+        return Meaning(encoder.shipped(), services, phrases)
     except EncoderMissing:
         return None

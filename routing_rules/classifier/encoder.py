@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib.util
 import json
 from pathlib import Path
@@ -15,13 +17,19 @@ from routing_rules.classifier.wordpiece import WordPiece
 MODEL: Final = Path(__file__).parent / "model"
 """The encoder that comes with the door."""
 
+_MOST_REMEMBERED: Final = 64
+
+SHARPNESS: Final = 16.0
+"""Turns the cosine between a text and a service into log-odds."""
+
 
 class Encoder:
     """A text as a vector of length one, near to what means the same. 2 to 12 ms a text on one core."""
 
-    def __init__(self, folder: Path = MODEL) -> None:
+    def __init__(self, folder: Path) -> None:
         """Load it. Raises `EncoderMissing` when onnxruntime or the model is not there, or the model is broken."""
         self._session = _session(folder / "encoder.onnx")
+        self._remembered: dict[bytes, Floats] = {}
         try:
             self._cut = WordPiece((folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1])
             about = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
@@ -30,24 +38,35 @@ class Encoder:
             with np.load(folder / "heads.npz", allow_pickle=False) as heads:
                 self.services = heads["services"].tobytes().decode().split("\n")
                 self.vectors: Floats = heads["vectors"].astype(np.float32)
-                self.dangers = heads["dangers"].tobytes().decode().split("\n")
-                self._danger_vectors: Floats = heads["danger_vectors"]
-                self._danger_offsets: Floats = heads["danger_offsets"]
         except (OSError, KeyError, ValueError) as error:
             raise EncoderMissing(f"the encoder in {folder.name} cannot be read: {error}") from error
 
     def vector(self, text: str) -> Floats:
-        """Return the text's vector."""
+        """Return the text's vector. The last few are remembered, by digest: safety, splitting and classifying ask."""
+        digest = hashlib.blake2b(text.encode(errors="replace"), digest_size=16).digest()
+        known = self._remembered.get(digest)
+        if known is not None:
+            return known
         pieces = np.array([self._cut.numbers(text, self._most)], dtype=np.int64)
         made: Floats = self._session.run(None, {"pieces": pieces, "mask": np.ones_like(pieces)})[0][0]
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[digest] = made
         return made
 
-    def danger(self, vector: Floats) -> Floats:
-        """Return the chance of each of `dangers`, and of none in the last place."""
-        return shares(self._danger_vectors @ vector + self._danger_offsets)
+    def likeness(self, vector: Floats) -> dict[str, float]:
+        """Return how a text's vector divides among the services it was tuned on, as shares of one."""
+        found = shares(self.vectors @ vector * SHARPNESS)
+        return dict(zip(self.services, found.tolist(), strict=True))
 
 
-class EncoderMissing(Exception):  # noqa: N818  a part that is not there is no error of the door
+@functools.cache
+def shipped() -> Encoder:
+    """Return the encoder that comes with the door, loaded once for all who ask. Raises `EncoderMissing`."""
+    return Encoder(MODEL)
+
+
+class EncoderMissing(Exception):
     """The encoder is an optional part, and it is not there."""
 
 

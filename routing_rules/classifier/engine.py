@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ import numpy as np
 from routing_rules.classifier.arrays import Floats
 from routing_rules.classifier.arrays import shares as to_shares
 from routing_rules.classifier.base import Scored
+from routing_rules.classifier.encoder import SHARPNESS
 from routing_rules.classifier.evidence import Evidence
 from routing_rules.classifier.lexical import Lexical
 from routing_rules.classifier.linear import Linear
@@ -18,15 +20,15 @@ from routing_rules.classifier.meaning import Meaning
 _MOST: Final = 6
 """Services named in an answer."""
 _WITH_EVIDENCE: Final = 2
+"""Of how many the words are named; of the first alone where it is sure."""
 _LEAST: Final = 0.002
 
 # Chosen on messages that no part was trained on; `front-door evaluate` shows how they hold.
 _LEXICAL_SHARPNESS: Final = 1.3
 _LINEAR_SHARPNESS: Final = 1.5
-_MEANING_SHARPNESS: Final = 16.0
-_MEANING_SHARE: Final = 0.5
-_TOGETHER_SHARPNESS: Final = 1.5
-_SURE: Final = 0.9
+_MEANING_SHARE: Final = 0.45
+_TOGETHER_SHARPNESS: Final = 1.9
+_SURE: Final = 0.85
 """With this confidence the words alone decide: asking for the meaning would change one answer in two hundred."""
 
 
@@ -58,11 +60,12 @@ class Engine:
         if shares is None:
             return []
         best = np.argsort(-shares)[:_MOST].tolist()
+        explained = 1 if shares[best[0]] >= _SURE else _WITH_EVIDENCE
         return [
             Scored(
                 service=self.services[at],
                 confidence=round(float(shares[at]), 4),
-                evidence=self._why(text, self.services[at]) if rank < _WITH_EVIDENCE else [],
+                evidence=self._why(text, self.services[at]) if rank < explained else [],
             )
             for rank, at in enumerate(best)
             if rank == 0 or shares[at] >= _LEAST
@@ -73,16 +76,52 @@ class Engine:
         scores = self._words.scores(text)
         return to_shares(scores * self._sharpness) if scores.any() else None
 
+    def halves(self, parts: Sequence[str]) -> tuple[Floats, Floats, Floats]:
+        """By words alone, for the parts of one text in order: how sure of the whole, and of each border's two sides.
+
+        The second and the third have a row for every border between two parts: what comes before it, what after.
+        """
+        if isinstance(self._words, Lexical):
+            return self._halves_one_by_one(parts)
+        totals, lengths = self._words.parts(parts)
+        before, long_before = totals.cumsum(axis=0), lengths.cumsum()
+        after, long_after = before[-1] - before[:-1], long_before[-1] - long_before[:-1]
+        return (
+            self._confident(before[-1:], long_before[-1:])[0],
+            self._confident(before[:-1], long_before[:-1]),
+            self._confident(after, long_after),
+        )
+
+    def meant(self, text: str) -> Floats | None:
+        """Return each service's confidence by meaning alone; `None` without that part."""
+        return None if self._meaning is None else to_shares(self._meaning.scores(text) * SHARPNESS)
+
     def shares(self, text: str) -> Floats | None:
         """Return each service's confidence, in the order of `services`; `None` when nothing speaks for any."""
         quick = self.quick(text)
         if self._meaning is None or (quick is not None and quick.max() >= _SURE):
             return quick
-        meant = to_shares(self._meaning.scores(text) * _MEANING_SHARPNESS)
+        meant = to_shares(self._meaning.scores(text) * SHARPNESS)
         if quick is None:
             return meant
         together = (1 - _MEANING_SHARE) * np.log(quick + 1e-9) + _MEANING_SHARE * np.log(meant + 1e-9)
         return to_shares(together * _TOGETHER_SHARPNESS)
+
+    def _confident(self, totals: Floats, lengths: Floats) -> Floats:
+        return np.stack(
+            [
+                to_shares(total * (self._sharpness / math.sqrt(max(float(length), 1e-9))))
+                for total, length in zip(totals, lengths, strict=True)
+            ]
+        )
+
+    def _halves_one_by_one(self, parts: Sequence[str]) -> tuple[Floats, Floats, Floats]:
+        def sure(text: str) -> Floats:
+            return to_shares(self._words.scores(text) * self._sharpness)
+
+        inner = range(1, len(parts))
+        before = np.stack([sure(" ".join(parts[:at])) for at in inner])
+        return sure(" ".join(parts)), before, np.stack([sure(" ".join(parts[at:])) for at in inner])
 
     def _why(self, text: str, service: str) -> list[str]:
         return self._evidence.of(text, service, self._words.gains(text, service))

@@ -15,6 +15,8 @@ from routing_rules.classifier.words import stem, words
 _SHORTEST_PIECE = 2
 _LONGEST_PIECE = 5
 _MOST_REMEMBERED = 50_000
+_LATELY = 16
+"""A text is asked about a few times in a row: for its scores, and for what spoke for them."""
 
 
 def _pieces(word: str) -> list[str]:
@@ -40,6 +42,7 @@ class Features:
         self.names = list(names)
         self.idf = idf
         self._columns = {name: column for column, name in enumerate(self.names)}
+        self._lately: dict[int, tuple[Columns, Floats]] = {}
         self._of_word: dict[str, Columns] = {}
 
     @classmethod
@@ -57,6 +60,18 @@ class Features:
 
     def read(self, text: str) -> tuple[Columns, Floats]:
         """The columns a text touches and its weights there, of length one together; empty when nothing is known."""
+        mark = hash(text)
+        known = self._lately.get(mark)
+        if known is None:
+            columns, weights = self.weigh(text)
+            known = (columns, weights / np.sqrt(weights @ weights)) if len(columns) else (columns, weights)
+            if len(self._lately) >= _LATELY:
+                self._lately.clear()
+            self._lately[mark] = known
+        return known
+
+    def weigh(self, text: str) -> tuple[Columns, Floats]:
+        """The same with the weights as they are, so that those of a text's parts can be put together."""
         said = words(text)
         known = self._columns
         whole = [known[name] for name in _whole(said) if name in known]
@@ -65,7 +80,6 @@ class Features:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
         columns, counts = np.unique(touched, return_counts=True)
         weights: Floats = (1 + np.log(counts, dtype=np.float32)) * self.idf[columns]
-        weights /= np.sqrt(weights @ weights)
         return columns, weights
 
     def _pieces_of(self, word: str) -> Columns:

@@ -69,9 +69,10 @@ def words(text: str) -> list[str]:
 
 @functools.lru_cache(_MOST_REMEMBERED)
 def _spelt(token: str) -> tuple[str, ...]:
-    plain = _REPEATED.sub(r"\1\1", token.replace("'", ""))
+    plain = token.replace("'", "")
     if plain.isdigit():
         return (plain if plain in _TELLING_NUMBERS else "#n",)
+    plain = _REPEATED.sub(r"\1\1", plain)
     spelt = _PLAIN.get(plain)
     return (plain,) if spelt is None else tuple(spelt.split())
 

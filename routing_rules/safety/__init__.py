@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import Final
 
+from routing_rules.classifier import encoder
 from routing_rules.classifier.encoder import Encoder, EncoderMissing
 from routing_rules.classifier.linear import Linear
 from routing_rules.safety.detector import Detector
@@ -34,6 +35,6 @@ def _loaded() -> Detector:
 
 def _encoder() -> Encoder | None:
     try:
-        return Encoder()
+        return encoder.shipped()
     except EncoderMissing:
         return None

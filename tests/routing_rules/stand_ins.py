@@ -108,6 +108,9 @@ phone = "020 7946 0000"
 [hours]
 weekdays = "09:00-17:00"
 
+[safeguarding]
+ladder = [{ after_minutes = 0, tell = "worklist" }]
+
 [wording.gas-leak]
 words = "Leave now and call 0800 111 999."
 signed_off_by = "Head of Planning"

@@ -47,7 +47,7 @@ def london(text: str) -> datetime:
         ("2026-04-06T11:00:00", False),  # Easter Monday
     ],
 )
-def test_open_from_the_first_moment_until_just_before_closing_time(moment: str, is_open: bool) -> None:  # noqa: FBT001
+def test_open_from_the_first_moment_until_just_before_closing_time(moment: str, is_open: bool) -> None:
     """Opening time is open, closing time is closed, and bank holidays with their substitutes are closed."""
     assert OFFICE.is_open(london(moment)) is is_open
 
@@ -64,7 +64,7 @@ def test_open_from_the_first_moment_until_just_before_closing_time(moment: str, 
         ("2026-10-26T09:00:00", True),
     ],
 )
-def test_nine_o_clock_stays_nine_o_clock_when_the_clocks_change(utc: str, is_open: bool) -> None:  # noqa: FBT001
+def test_nine_o_clock_stays_nine_o_clock_when_the_clocks_change(utc: str, is_open: bool) -> None:
     """Hours are wall-clock times in London, whatever UTC says."""
     assert OFFICE.is_open(datetime.fromisoformat(utc).replace(tzinfo=UTC)) is is_open
 

@@ -35,7 +35,7 @@ def test_any_way_of_writing_a_postcode_reads_as_the_official_one(
     outcode: str,
     inward: str,
     gap: str,
-    lower: bool,  # noqa: FBT001  hypothesis draws it
+    lower: bool,
 ) -> None:
     """Case, spaces and punctuation do not matter."""
     written = f" {outcode}{gap}{inward} "
@@ -169,7 +169,7 @@ def test_a_loaded_letter_is_held_in_few_bytes_a_postcode() -> None:
         ("NW9 5AB", "NW9 5AB", True),
     ],
 )
-def test_a_place_pattern_holds_the_postcodes_in_it(pattern: str, postcode: str, inside: bool) -> None:  # noqa: FBT001  a parameter
+def test_a_place_pattern_holds_the_postcodes_in_it(pattern: str, postcode: str, inside: bool) -> None:
     """Area, outcode, sector and whole postcode; a prefix of letters is not enough."""
     assert postcodes.matches(postcodes.read_pattern(pattern), postcode) is inside
 

