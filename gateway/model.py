@@ -134,7 +134,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     request_id: uuid.UUID
     organisation: str
     role: str
-    """`lead`, or `notify` for an organisation that is told as well."""
+    """`lead`, `notify` for an organisation that is told as well, `alarm`, or `former` for a lead of before a correction."""
     priority: Priority
     due_at: datetime
     traceparent: str

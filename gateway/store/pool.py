@@ -57,7 +57,7 @@ class Connector:
         self._urls = single_host_urls(url)
         self.timeout = timeout
         self._last_good = 0
-        self._opened: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._opened: list[weakref.WeakSet[Connection]] = [weakref.WeakSet() for _ in self._urls]
 
     async def __call__(self, *_: Any, **options: Any) -> Connection:
         """Open one connection. Raises `StoreUnavailable` when no host answers."""
@@ -66,11 +66,13 @@ class Connector:
         for number in order:
             try:
                 connection = await self._open(self._urls[number], options)
-            except (*AWAY, asyncpg.PostgresError) as error:
+            except (*AWAY, asyncpg.PostgresError, asyncpg.TargetServerAttributeNotMatched) as error:
                 failure = error
                 continue
-            self._last_good = number
-            self._opened.add(connection)
+            if number != self._last_good:  # whoever still waits for an answer from elsewhere will not get one
+                self._last_good = number
+                self._drop_all_but(number)
+            self._opened[number].add(connection)
             return connection
         raise StoreUnavailable("no database host answers") from failure
 
@@ -80,13 +82,19 @@ class Connector:
         return len(self._urls)
 
     def drop_all(self) -> int:
-        """End every connection without asking its server, and try another host first; how many there were."""
-        opened = [connection for connection in self._opened if not connection.is_closed()]
-        for connection in opened:
-            connection.terminate()
-        self._opened.clear()
-        self._last_good = (self._last_good + 1) % len(self._urls)
-        return len(opened)
+        """End every connection without asking its server; how many there were."""
+        return self._drop_all_but(None)
+
+    def _drop_all_but(self, kept: int | None) -> int:
+        dropped = 0
+        for number, opened in enumerate(self._opened):
+            if number == kept:
+                continue
+            for connection in [each for each in opened if not each.is_closed()]:
+                connection.terminate()
+                dropped += 1
+            opened.clear()
+        return dropped
 
     async def _open(self, url: str, options: dict[str, Any]) -> Connection:
         options.pop("loop", None)

@@ -29,6 +29,7 @@ reference_prefix = "EXB"
 gss = ["E09000007"]
 worklist = "front-desk"
 hours = { weekdays = "08:30-17:00" }
+safeguarding = { ladder = [{ after_minutes = 0, tell = "front-desk" }] }
 """,
     "routes.toml": """
 [groups]
