@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Annotated
+from typing import IO, Annotated, Final
 
 import msgspec
 
@@ -13,6 +15,11 @@ from routing_rules import decision
 from routing_rules.decision import Action, Choice, Decision, Facts
 from routing_rules.door import Door
 from routing_rules.errors import NotKnown
+
+_CHUNK: Final = 50
+"""Lines that one process takes at a time."""
+
+_BLOCK: Final = 1 << 18
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,10 +62,53 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
     line: int
 
 
-def classify(door: Door, lines: Iterable[bytes], now: datetime) -> Iterator[bytes]:
-    """One answer for each line, in order; a line that cannot be taken is answered with `{"error": …, "line": n}`."""
+def classify_stream(door: Door, file: IO[bytes], now: datetime, *, processes: int) -> Iterator[list[bytes]]:
+    """Answers in order, block by block as the input comes: a line that stands alone is answered at once.
+
+    Where much comes together, `processes` share it.
+    """
+    # The door is inherited by fork, not sent: it is large, and holds what cannot be pickled.
+    _inherited[:] = [(door, now)]
+    with contextlib.ExitStack() as stack:
+        pool = None
+        for block in blocks(file):
+            if len(block) <= _CHUNK or processes == 1:
+                yield list(classify(door, block, now))
+                continue
+            if pool is None:
+                pool = stack.enter_context(multiprocessing.get_context("fork").Pool(processes))
+            chunks = [block[at : at + _CHUNK] for at in range(0, len(block), _CHUNK)]
+            yield from pool.imap(_classify_chunk, chunks)
+
+
+def blocks(file: IO[bytes]) -> Iterator[list[tuple[int, bytes]]]:
+    """Whatever lines are there, numbered from 1, without waiting for more of them."""
+    number, rest = 0, b""
+    read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+    while data := read(_BLOCK):
+        *whole, rest = (rest + data).split(b"\n")
+        if whole:
+            yield list(enumerate(whole, start=number + 1))
+            number += len(whole)
+    if rest:
+        yield [(number + 1, rest)]
+
+
+_inherited: list[tuple[Door, datetime]] = []
+
+
+def _classify_chunk(chunk: list[tuple[int, bytes]]) -> list[bytes]:
+    door, now = _inherited[0]
+    return list(classify(door, chunk, now))
+
+
+def classify(door: Door, lines: Iterable[tuple[int, bytes]], now: datetime) -> Iterator[bytes]:
+    """One answer for each numbered line, in order.
+
+    A line that cannot be taken is answered with `{"error": …, "line": n}`.
+    """
     decoder, encoder = msgspec.json.Decoder(Asked), msgspec.json.Encoder()
-    for number, line in enumerate(lines, start=1):
+    for number, line in lines:
         if not line.strip():
             continue
         try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import BinaryIO
 
 import click
 
-from gateway.classify import classify as run_classify
+from gateway.classify import classify_stream
 from gateway.clock import SystemClock
 from gateway.rules import load_door, models_folder, rules_folder
 from gateway.settings import Settings
@@ -42,11 +43,14 @@ def check(settings: Settings, strict: bool, engine: bool) -> None:  # noqa: FBT0
 
 @click.command()
 @click.argument("file", type=click.File("rb"), default="-")
+@click.option(
+    "--processes", type=click.IntRange(1), default=os.cpu_count() or 1, help="How many share the work."
+)
 @click.pass_obj
-def classify(settings: Settings, file: BinaryIO) -> None:
+def classify(settings: Settings, file: BinaryIO, processes: int) -> None:
     """Read JSON lines {"text": …, "authority": …, "postcode"?: …} and write what would be done with each."""
     door = load_door(settings)
     out = sys.stdout.buffer
-    for answer in run_classify(door, file, SystemClock().now()):
-        out.write(answer + b"\n")
-    out.flush()
+    for answers in classify_stream(door, file, SystemClock().now(), processes=processes):
+        out.writelines(answer + b"\n" for answer in answers)
+        out.flush()
