@@ -5,13 +5,20 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check clean
+.PHONY: run test chaos load check lock clean
 
 run: $(INSTALLED)
 	$(VENV)/bin/front-door demo
 
 test: $(INSTALLED_DEV)
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --ignore=tests/chaos
+
+chaos: $(INSTALLED_DEV) # breaks things under load; takes a quiet machine and a quarter of an hour
+	$(PYTHON) -m pytest tests/chaos
+	$(PYTHON) -m tests.chaos.run --seconds 600
+
+load: $(INSTALLED_DEV)
+	$(PYTHON) -m loadtest suite
 
 check: $(INSTALLED_DEV)
 	$(VENV)/bin/ruff check .

@@ -78,7 +78,9 @@ class Safeguarding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Raise `ValueError` for a ladder that would let an alarm fall silent."""
         times = [rung.after_minutes for rung in self.ladder]
         if not times or times[0] != 0 or times != sorted(times) or self.repeat_minutes <= 0:
-            raise ValueError("a ladder begins at 0 minutes, its rungs are in order, and repeat_minutes is more than 0")
+            raise ValueError(
+                "a ladder begins at 0 minutes, its rungs are in order, and repeat_minutes is more than 0"
+            )
 
 
 class AuthorityTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -49,7 +49,9 @@ def _check_settings(
     for index, rung in enumerate(settings.safeguarding.ladder):
         if rung.tell not in organisations:
             errors.append(
-                source.unknown("organisation", rung.tell, organisations, "safeguarding", "ladder", index, "tell")
+                source.unknown(
+                    "organisation", rung.tell, organisations, "safeguarding", "ladder", index, "tell"
+                )
             )
     for index, gss in enumerate(settings.gss):
         if gss not in local_authorities():

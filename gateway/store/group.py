@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import asyncpg
 from prometheus_client import Histogram
@@ -47,8 +47,8 @@ class _Held:
             self.drop()
             fresh = await self._pool.acquire()
             # Planning one of these statements takes longer than running it, and its plan never depends on the values.
+            self._connection = fresh  # ours from here, so that `drop` gives it back if the next line fails
             await fresh.execute("SET plan_cache_mode = force_generic_plan")
-            self._connection = fresh
         return self._connection
 
     def drop(self) -> None:
@@ -138,10 +138,13 @@ class GroupCommit(Generic[Item, Result]):
             await self._commit(await held.connection(), batch)
         except AWAY as error:
             held.drop()  # its state is unknown
-            for waiting in batch:
-                unavailable = StoreUnavailable()
-                unavailable.__cause__ = error
-                waiting.fail(unavailable)
+            _outcome_unknown(batch, error)
+        except asyncio.CancelledError as error:
+            # Of the command, if not of us: a writer that died of it would leave everyone who comes after waiting.
+            held.drop()
+            _outcome_unknown(batch, error)
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
         except Exception as error:  # noqa: BLE001  whatever it was, everyone who waits must hear of it
             for waiting in batch:
                 waiting.fail(error)
@@ -185,3 +188,10 @@ class GroupCommit(Generic[Item, Result]):
         for waiting, result in zip(batch, results, strict=True):
             if not waiting.done.done():
                 waiting.done.set_result(result)
+
+
+def _outcome_unknown(batch: Sequence[_Waiting[Any, Any]], error: BaseException) -> None:
+    for waiting in batch:
+        unavailable = StoreUnavailable()
+        unavailable.__cause__ = error
+        waiting.fail(unavailable)

@@ -24,7 +24,7 @@ async def proxy(database_url):
 
 async def test_a_command_under_way_fails_soon_after_the_server_fell_silent(proxy, database_url):
     """Its outcome is unknown; the caller may try again, long before the command's own limit."""
-    async with open_pool(through(database_url, proxy.port), size=2, timeout=0.4) as pool:
+    async with open_pool(through(database_url, proxy.port), size=2, timeout=1.5) as pool:
         waiting = asyncio.create_task(pool.fetchval("SELECT pg_sleep(30)"))
         await pool.fetchval("SELECT 1")
         await proxy.set(Fault(kind=Kind.TIMEOUT))
@@ -40,7 +40,7 @@ async def test_another_host_is_taken_when_the_first_one_falls_silent(proxy, data
     async with FaultProxy(proxy.target).running() as other:
         first = through(database_url, proxy.port)
         both = first.replace(f":{proxy.port}/", f":{proxy.port},127.0.0.1:{other.port}/")
-        async with open_pool(both, size=2, timeout=0.4) as pool:
+        async with open_pool(both, size=2, timeout=1.5) as pool:
             await pool.fetchval("SELECT 1")
             assert (proxy.connections, other.connections) == (1, 0)
             await proxy.set(Fault(kind=Kind.TIMEOUT))
