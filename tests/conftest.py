@@ -76,12 +76,12 @@ def open_folder() -> AsyncIterator[Path]:
 
 @pytest.fixture(scope="session")
 async def server_url(open_folder: Path) -> AsyncIterator[str]:
-    """A PostgreSQL server: the one in FRONT_DOOR_TEST_DATABASE_URL, or an embedded one of our own.
+    """A PostgreSQL server: the one in TEST_DATABASE_URL, or an embedded one of our own.
 
     Holds a migrated database that each test's own is copied from.
     """
     async with AsyncExitStack() as stack:
-        url = os.environ.get("FRONT_DOOR_TEST_DATABASE_URL")
+        url = os.environ.get("TEST_DATABASE_URL")
         if not url:
             folder = open_folder / "server"
             folder.mkdir()
@@ -147,6 +147,8 @@ def no_blocking() -> Iterator[None]:
         for reading in ("os.stat", "io.TextIOWrapper.read", "io.BufferedReader.read"):
             if reading in guard.functions:  # a traceback in the log shows lines of source
                 guard.functions[reading].can_block_in("linecache.py", {"checkcache", "updatecache"})
+        for function in guard.functions.values():  # looking for libpq's password and key files, once a connection
+            function.can_block_in("asyncpg/connect_utils.py", {"_parse_connect_dsn_and_args"})
         yield
 
 

@@ -27,6 +27,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 AWAY = (
+    StoreUnavailable,
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
@@ -40,7 +41,7 @@ AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
 )
-"""What asyncpg raises when the database is away, full, or no longer the primary."""
+"""What asyncpg and `Connector` raise when the database is away, full, or no longer the primary."""
 
 # asyncpg logs each lost connection at ERROR with a traceback; the pool replaces it and we count it.
 logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
@@ -91,7 +92,9 @@ class Connector:
             if number == kept:
                 continue
             for connection in [each for each in opened if not each.is_closed()]:
-                connection.terminate()
+                # `terminate` would pull the protocol away under whoever is using it, who then meets an AttributeError.
+                # Cut off here, they meet what they are prepared for: a connection that was lost.
+                connection._transport.abort()  # noqa: SLF001
                 dropped += 1
             opened.clear()
         return dropped
@@ -178,7 +181,7 @@ async def _feel_pulse(connector: Connector) -> None:
                     if await probe.fetchval("SHOW transaction_read_only") == "off":
                         continue
                 silence = "it takes no writes"
-            except (*AWAY, asyncpg.PostgresError, StoreUnavailable):
+            except (*AWAY, asyncpg.PostgresError):
                 silence = "it does not answer"
             if dropped := connector.drop_all():
                 log.warning("the database's connections are dropped", because=silence, connections=dropped)
@@ -192,5 +195,7 @@ def unavailable_is_clear() -> Any:
     """Turn asyncpg's many ways of saying "away" into `StoreUnavailable`."""
     try:
         yield
+    except StoreUnavailable:
+        raise
     except AWAY as error:
         raise StoreUnavailable from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlsplit
 
 import asyncpg
 from structlog.testing import capture_logs
@@ -101,7 +102,7 @@ async def test_a_trace_is_carried_on(api):
 
 async def test_a_database_that_is_away_is_said_with_when_to_come_back(api, database_url, server_url):
     """503 with Retry-After; and when it is back, the same key is stored once."""
-    name = database_url.rsplit("/", 1)[1].split("?")[0]
+    name = urlsplit(database_url).path[1:]
     admin = await asyncpg.connect(server_url)
     await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     await admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections import Counter
 
 import asyncpg
 import pytest
@@ -54,10 +56,40 @@ async def test_another_host_is_taken_when_the_first_one_falls_silent(proxy, data
             assert other.connections > 0
 
 
-async def test_a_server_that_takes_no_writes_any_more_is_left(database_url):
-    """As when the primary was made a standby: reading still works there, and a queue that only reads is no use."""
-    connector = Connector(database_url, 1.0)
+async def test_whoever_is_cut_off_meets_a_lost_connection_and_nothing_else(database_url):
+    """At whatever moment: between preparing and running, in a transaction, or idle in the pool."""
+    connector = Connector(database_url, 5.0)
+    met = Counter()
+
+    stop = asyncio.Event()  # not a cancellation, which asyncpg loses when it is cut off while being cancelled
+
+    async def work(pool):
+        while not stop.is_set():
+            try:
+                async with pool.acquire() as connection, connection.transaction():
+                    await connection.fetchval(f"SELECT {next(numbers)}")  # a new statement each time
+            except AWAY as error:
+                met[type(error).__name__] += 1
+
+    numbers = itertools.count()
+    async with asyncpg.create_pool(database_url, connect=connector, min_size=0, max_size=4) as pool:
+        working = [asyncio.create_task(work(pool)) for _ in range(6)]
+        for _ in range(60):
+            await asyncio.sleep(0.005)
+            connector.drop_all()
+        stop.set()
+        await asyncio.gather(*working)
+        assert await pool.fetchval("SELECT 1") == 1
+    assert met
+
+
+async def test_dropped_connections_are_of_no_more_use(database_url):
+    """And the connector opens others."""
+    connector = Connector(database_url, 5.0)
     connection = await connector()
     assert connector.drop_all() == 1
-    with pytest.raises(asyncpg.InterfaceError):
+    with pytest.raises(AWAY):
         await connection.fetchval("SELECT 1")
+    fresh = await connector()
+    assert await fresh.fetchval("SELECT 1") == 1
+    await fresh.close()
