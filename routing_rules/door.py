@@ -72,7 +72,7 @@ class Door:
         self.classifier = classifier
         self.places = places or Places()
         self._splitter = splitter or (split.Splitter(classifier) if isinstance(classifier, Engine) else None)
-        self.find_danger: FindDanger = find_danger or safety.find
+        self.find_danger: FindDanger = find_danger or safety.shipped().find
         """Danger to a person, found apart from the engine."""
         self._find_language = find_language or language.detect
         self.engine = (

@@ -43,6 +43,8 @@ _ENGLISH: Final = frozenset(
 
 def detect(text: str) -> str | None:
     """Return the BCP 47 tag of the language a text is plainly in; `None` for English, and when too short to say."""
+    if text.isascii():
+        return _by_words(text)
     letters = [mark for mark in text.casefold() if mark.isalpha()]
     if len(letters) < _FEWEST_LETTERS and not _dense(letters):
         return None

@@ -8,6 +8,7 @@ How much each sign weighs was learnt from catalogue examples joined in pairs, ag
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -21,9 +22,11 @@ Floats = npt.NDArray[np.float32]
 
 KINDS: Final = ("stop", "also", "and", "comma", "dash")
 _BORDER: Final = re.compile(
-    r"(?P<stop>[.!?;\n]+\s+)"
-    r"|(?P<also>,?\s+(?:and\s+)?(?:also|plus|as well as|on top of that|while i'?m here|secondly|another thing"
-    r"|separately|and then)[\s,]+)"
+    r"(?P<also>[,.;!?]*\s+(?:(?:oh|and|but|then)\s+)*(?:also|plus|as well as|on top of that|and then|oh and|after that"
+    r"|whil(?:e|st) (?:i'?m|i am|you'?re|you are|i'?ve got you|i have you|we'?re)(?: on| here| there| at it| about it)?"
+    r"|second(?:ly)?|(?:one|another) (?:more )?(?:thing|question|issue|matter)|separately|separate thing|by the way|btw"
+    r"|in addition|additionally|besides|the other thing(?: is)?|asked re|asking re)[\s,:]+)"
+    r"|(?P<stop>[.!?;\n]+\s+)"
     r"|(?P<and>,?\s+(?:and|n|&)\s+)"
     r"|(?P<comma>,\s+)"
     r"|(?P<dash>\s+[-\u2013\u2014]+\s+)",
@@ -62,10 +65,10 @@ _MEANT_BY_EACH: Final = 0.12
 """How much each side's meaning alone must speak for its service."""
 
 _WEIGHTS: Final = np.array(
-    [0.02, -0.06, -0.77, -0.85, 0.54, 0.42, -0.29, 3.48, -0.89, -3.68, -3.57, 0.24, -1.3, -0.48, 0.38, -0.52, 0.09,
-     0.5, -0.12, -0.26, 0.24, -4.66, -4.88, -2.5, -1.43, -1.42]
+    [0.09, -0.05, -0.77, -0.81, 0.52, 0.4, -0.29, 3.08, -0.64, -3.47, -3.69, 0.79, -1.13, -0.83, 0.38, -0.51, 0.08,
+     -0.02, -0.72, -0.8, 0.58, -4.83, -4.95, -2.33, -1.32, -1.74]
 )  # fmt: skip
-_OFFSET: Final = -4.94
+_OFFSET: Final = -5.01
 
 
 class Judge(Protocol):
@@ -77,8 +80,8 @@ class Judge(Protocol):
         """At little cost: the confidences of the whole; and of what comes before, and after, each inner border."""
         ...
 
-    def shares(self, text: str) -> Floats | None:
-        """Each service's confidence with all there is; `None` when nothing is known of the text."""
+    def shares(self, text: str, *, deep: bool) -> Floats | None:
+        """Each service's confidence, `deep` with all there is; `None` when nothing is known of the text."""
         ...
 
     def meant(self, text: str) -> Floats | None:
@@ -133,7 +136,7 @@ class Splitter:
 
     def _plainly_two(self, cut: Cut) -> bool:
         """Whether all the engine knows sees another service on each side, and is sure of both."""
-        sides = [self._judge.shares(side) for side in (cut.left, cut.right)]
+        sides = [self._judge.shares(side, deep=False) for side in (cut.left, cut.right)]
         if sides[0] is None or sides[1] is None:
             return False
         named = [int(side.argmax()) for side in sides if side is not None]
@@ -150,20 +153,32 @@ class Splitter:
 
 def rows(text: str, judge: Judge) -> list[tuple[Cut, npt.NDArray[np.float64]]]:
     """Every cut of a text whose sides seem to be different services, with its signs."""
-    borders = list(_BORDER.finditer(text))[:_MOST_BORDERS]
+    borders = _borders(text)
     if not borders:
         return []
     starts = [0, *(border.end() for border in borders)]
     ends = [*(border.start() for border in borders), len(text)]
-    parts = [text[start:end] for start, end in zip(starts, ends, strict=True)]
-    whole, before, after = judge.halves(parts)
-    found = []
-    for border, left, right in zip(borders, before, after, strict=True):
-        cut = Cut(border.lastgroup or "", text[: border.start()].strip(), text[border.end() :].strip())
-        enough = min(len(cut.left.split()), len(cut.right.split())) >= _FEWEST_WORDS
-        if enough and left.argmax() != right.argmax():
-            found.append((cut, signs(cut, left, right, whole)))
+    whole, before, after = judge.halves([text[start:end] for start, end in zip(starts, ends, strict=True)])
+    apart = before.argmax(axis=1) != after.argmax(axis=1)
+    return [
+        (cut, signs(cut, before[at], after[at], whole))
+        for at in apart.nonzero()[0].tolist()
+        for cut in (_cut_at(text, borders[at]),)
+    ]
+
+
+def _borders(text: str) -> list[re.Match[str]]:
+    """Where another need may begin: only where there are words enough for one on either side."""
+    found = list(itertools.islice(_BORDER.finditer(text), _MOST_BORDERS))
+    while found and text.count(" ", 0, found[0].start()) < _FEWEST_WORDS - 1:
+        del found[0]
+    while found and text.count(" ", found[-1].end()) < _FEWEST_WORDS - 1:
+        del found[-1]
     return found
+
+
+def _cut_at(text: str, border: re.Match[str]) -> Cut:
+    return Cut(border.lastgroup or "", text[: border.start()].strip(), text[border.end() :].strip())
 
 
 def signs(cut: Cut, left: Floats, right: Floats, whole: Floats) -> npt.NDArray[np.float64]:

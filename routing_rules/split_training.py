@@ -45,7 +45,7 @@ def main() -> None:
     ]
     learnt, met = phrases[::2], phrases[1::2]
     model = Linear.learn([one.text for one in learnt], [one.service for one in learnt])
-    judge = Engine(model, None, Evidence(learnt), ("linear",), "half")
+    judge = Engine(model, [], Evidence(learnt), ("linear",), "half")
     shown = [*_joined(met, judge), *_whole(met, judge)]
     weights = _fit(np.array([row for row, _ in shown]), np.array([right for _, right in shown]))
     sys.stdout.write(

@@ -8,7 +8,7 @@ from typing import Final
 from routing_rules.catalogue import Catalogue
 from routing_rules.classifier import encoder
 from routing_rules.classifier.base import Classifier, Scored, Splitter
-from routing_rules.classifier.encoder import MODEL, EncoderMissing
+from routing_rules.classifier.encoder import DEEP, MODEL, QUICK, EncoderMissing
 from routing_rules.classifier.engine import Engine
 from routing_rules.classifier.evidence import Evidence
 from routing_rules.classifier.lexical import Lexical
@@ -18,7 +18,7 @@ from routing_rules.classifier.phrases import Phrase, fingerprint_of, phrases_of
 
 __all__ = ["Classifier", "Engine", "Scored", "Splitter", "build", "fingerprint", "load"]
 
-_METHOD: Final = "linear-1"
+_METHOD: Final = "linear-2"
 """Changes with anything that makes a model learnt from the same catalogue another one."""
 _NAME: Final = "linear.npz"
 
@@ -28,13 +28,13 @@ def load(catalogue: Catalogue, cache_dir: Path | None = None, *, semantic: bool 
 
     The linear model is the one that `build` kept in `cache_dir`, or that came with the door, if it was learnt from
     this very catalogue; else an older one that knows all its services; else words are weighed by a plain index.
-    `semantic`: whether to use the encoder, where it is installed. `Engine.parts` says what decides.
+    `semantic`: whether to use the encoders, where it is installed. `Engine.parts` says what decides.
     """
     phrases = phrases_of(catalogue)
     words, part = _words(phrases, cache_dir)
-    meaning = _meaning(words.services, phrases) if semantic else None
-    parts = (part,) if meaning is None else (part, "semantic")
-    marks = [words.fingerprint, *([] if meaning is None else [meaning.encoder.fingerprint])]
+    meaning = _meaning(words.services, phrases) if semantic else []
+    parts = (part, *("semantic", "deep")[: len(meaning)])
+    marks = [words.fingerprint, *(one.encoder.fingerprint for one in meaning)]
     return Engine(words, meaning, Evidence(phrases), parts, "-".join(marks))
 
 
@@ -81,8 +81,12 @@ def _kept(path: Path, mark: str | None) -> Linear | None:
         return None
 
 
-def _meaning(services: list[str], phrases: list[Phrase]) -> Meaning | None:
-    try:
-        return Meaning(encoder.shipped(), services, phrases)
-    except EncoderMissing:
-        return None
+def _meaning(services: list[str], phrases: list[Phrase]) -> list[Meaning]:
+    """The encoders that are there, the quick one first."""
+    found = []
+    for folder in (QUICK, DEEP):
+        try:
+            found.append(Meaning(encoder.shipped(folder), services, phrases))
+        except EncoderMissing:
+            break
+    return found

@@ -11,7 +11,7 @@ Bytes = npt.NDArray[np.int8]
 
 
 def shares(scores: Floats) -> Floats:
-    """Return scores as shares of one: softmax."""
-    raised = np.exp(scores - scores.max())
-    found: Floats = (raised / raised.sum()).astype(np.float32)
+    """Return scores as shares of one: softmax, row by row where there are rows."""
+    raised = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    found: Floats = (raised / raised.sum(axis=-1, keepdims=True)).astype(np.float32, copy=False)
     return found

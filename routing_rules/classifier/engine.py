@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,7 +10,6 @@ import numpy as np
 from routing_rules.classifier.arrays import Floats
 from routing_rules.classifier.arrays import shares as to_shares
 from routing_rules.classifier.base import Scored
-from routing_rules.classifier.encoder import SHARPNESS
 from routing_rules.classifier.evidence import Evidence
 from routing_rules.classifier.lexical import Lexical
 from routing_rules.classifier.linear import Linear
@@ -30,6 +28,8 @@ _MEANING_SHARE: Final = 0.45
 _TOGETHER_SHARPNESS: Final = 1.9
 _SURE: Final = 0.85
 """With this confidence the words alone decide: asking for the meaning would change one answer in two hundred."""
+_UNCLEAR: Final = 0.7
+"""Below this confidence, words and quick meaning together, the deep one is asked."""
 
 
 class Engine:
@@ -38,12 +38,12 @@ class Engine:
     def __init__(
         self,
         words: Linear | Lexical,
-        meaning: Meaning | None,
+        meaning: Sequence[Meaning],
         evidence: Evidence,
         parts: Sequence[str],
         fingerprint: str,
     ) -> None:
-        """`words`: what scores by words; `meaning`: the slower part for what words leave unclear, if there."""
+        """`words`: what scores by words; `meaning`: slower parts for what is still unclear, the quickest first."""
         self.fingerprint = fingerprint
         """Changes when a part, or what it learnt from, changes."""
         self.parts = tuple(parts)
@@ -94,26 +94,24 @@ class Engine:
 
     def meant(self, text: str) -> Floats | None:
         """Return each service's confidence by meaning alone; `None` without that part."""
-        return None if self._meaning is None else to_shares(self._meaning.scores(text) * SHARPNESS)
+        return self._meaning[0].shares(text) if self._meaning else None
 
-    def shares(self, text: str) -> Floats | None:
-        """Return each service's confidence, in the order of `services`; `None` when nothing speaks for any."""
-        quick = self.quick(text)
-        if self._meaning is None or (quick is not None and quick.max() >= _SURE):
+    def shares(self, text: str, *, deep: bool = True) -> Floats | None:
+        """Return each service's confidence, in the order of `services`; `None` when nothing speaks for any.
+
+        Each slower part is asked only where the quicker ones leave it unclear; `deep`: whether beyond the quickest.
+        """
+        quick = found = self.quick(text)
+        if quick is not None and quick.max() >= _SURE:
             return quick
-        meant = to_shares(self._meaning.scores(text) * SHARPNESS)
-        if quick is None:
-            return meant
-        together = (1 - _MEANING_SHARE) * np.log(quick + 1e-9) + _MEANING_SHARE * np.log(meant + 1e-9)
-        return to_shares(together * _TOGETHER_SHARPNESS)
+        for meaning in self._meaning if deep else self._meaning[:1]:
+            found = _together(quick, meaning.shares(text))
+            if found.max() >= _UNCLEAR:
+                break
+        return found
 
     def _confident(self, totals: Floats, lengths: Floats) -> Floats:
-        return np.stack(
-            [
-                to_shares(total * (self._sharpness / math.sqrt(max(float(length), 1e-9))))
-                for total, length in zip(totals, lengths, strict=True)
-            ]
-        )
+        return to_shares(totals * (self._sharpness / np.sqrt(np.maximum(lengths, 1e-9)))[:, None])
 
     def _halves_one_by_one(self, parts: Sequence[str]) -> tuple[Floats, Floats, Floats]:
         def sure(text: str) -> Floats:
@@ -124,4 +122,11 @@ class Engine:
         return sure(" ".join(parts)), before, np.stack([sure(" ".join(parts[at:])) for at in inner])
 
     def _why(self, text: str, service: str) -> list[str]:
-        return self._evidence.of(text, service, self._words.gains(text, service))
+        return self._evidence.of(text, service, self._words.gains(text, service), self._words.rarity)
+
+
+def _together(by_words: Floats | None, by_meaning: Floats) -> Floats:
+    if by_words is None:
+        return by_meaning
+    spoken = (1 - _MEANING_SHARE) * np.log(by_words + 1e-9) + _MEANING_SHARE * np.log(by_meaning + 1e-9)
+    return to_shares(spoken * _TOGETHER_SHARPNESS)

@@ -87,6 +87,11 @@ class Lexical:
             for (column, weight), mean in zip(vector.items(), usual, strict=True)
         }
 
+    def rarity(self, stem: str) -> float:
+        """The logarithm of how much rarer than in every example a stem is; 0 for one that is not known."""
+        column = self._columns.get(stem)
+        return 0.0 if column is None else self._idf[column]
+
     def _vector(self, terms: Sequence[str]) -> Vector:
         counts = Counter(self._columns[term] for term in terms if term in self._columns)
         vector = {column: (1 + math.log(count)) * self._idf[column] for column, count in counts.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from routing_rules.classifier.arrays import Bytes, Columns, Floats
-from routing_rules.classifier.features import Features
+from routing_rules.classifier.features import Features, terms
 from routing_rules.classifier.noise import noisy
+from routing_rules.classifier.words import stem, words
 
 _STEADY = 1e-8
 _FULL = 127.0
+_MOST_REMEMBERED = 20_000
+"""Words whose say is kept, never messages. About a kilobyte each."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,12 +49,16 @@ class Linear:
         self.services = list(services)
         self._weights = weights
         self._scales = scales
-        self._whole = np.array([name[0] == "=" for name in features.names])
+        self._values: Floats = features.idf * scales
+        self._usual: Floats = weights.mean(axis=1, dtype=np.float32)
+        self._says: dict[str, Floats] = {}
 
     def scores(self, text: str) -> Floats:
         """A log-odds-like score for each of `services`; all zero when nothing in the text is known."""
-        columns, values = self.features.read(text)
-        total: Floats = (values * self._scales[columns]) @ self._weights[columns].astype(np.float32)
+        said = self._said(text)
+        total = said[:-1]
+        if said[-1]:
+            total /= math.sqrt(float(said[-1]))
         return total
 
     def parts(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
@@ -59,26 +67,61 @@ class Linear:
         The scores of some texts read as one are the sum of their rows by the root of the sum of their lengths:
         nearly `scores` of them joined, for the price of reading each once.
         """
-        totals = np.zeros((len(texts), len(self.services)), dtype=np.float32)
-        lengths = np.zeros(len(texts), dtype=np.float32)
-        for at, text in enumerate(texts):
-            columns, values = self.features.weigh(text)
-            totals[at] = (values * self._scales[columns]) @ self._weights[columns].astype(np.float32)
-            lengths[at] = values @ values
-        return totals, lengths
+        said = np.stack([self._said(text) for text in texts])
+        return said[:, :-1], said[:, -1]
+
+    def windows(self, text: str, size: int) -> Floats:
+        """The scores of every `size` words that stand together, a row for each place where they can begin."""
+        says = [self._say(word) for word in words(text)]
+        summed = np.zeros((len(says) + 1, len(self.services) + 1), dtype=np.float32)
+        np.concatenate(says).reshape(len(says), -1).cumsum(axis=0, out=summed[1:])
+        held = summed[size:] - summed[:-size]
+        return held[:, :-1] / np.sqrt(np.maximum(held[:, -1:], _STEADY))
 
     def gains(self, text: str, service: str) -> dict[str, float]:
         """How much each whole word and pair of words of a text spoke for a service, against the average one."""
-        columns, values = self.features.read(text)
-        whole = self._whole[columns]
-        columns, values = columns[whole], values[whole]
         at = self.services.index(service)
-        rows = self._weights[columns].astype(np.float32)
-        gains = values * self._scales[columns] * (rows[:, at] - rows.mean(axis=1))
-        names = self.features.names
-        return {
-            names[column][1:]: gain for column, gain in zip(columns.tolist(), gains.tolist(), strict=True)
-        }
+        said = terms(text)
+        found: dict[str, float] = {}
+        for name in (*map(stem, said.words), *said.pairs):
+            column = self.features.whole(name)
+            if column is not None:
+                gain = float(self._weights[column, at]) - float(self._usual[column])
+                found[name] = gain * float(self._values[column])
+        return found
+
+    def rarity(self, stem: str) -> float:
+        """The logarithm of how much rarer than in every text a stem was; 0 for one that is not known."""
+        column = self.features.whole(stem)
+        return 0.0 if column is None else float(self.features.idf[column]) - 1
+
+    def _said(self, text: str) -> Floats:
+        """The sum of what a text's terms say: for each service, and last their squared length."""
+        said = terms(text)
+        says = [self._say(word) for word in said.words]
+        if not says:
+            return np.zeros(len(self.services) + 1, dtype=np.float32)
+        total: Floats = np.concatenate(says).reshape(len(says), -1).sum(axis=0)
+        pairs = self.features.of_pairs(said.pairs)
+        if len(pairs):
+            total += self._sum(pairs)
+        return total
+
+    def _say(self, word: str) -> Floats:
+        known = self._says.get(word)
+        if known is None:
+            known = self._sum(self.features.of_word(word))
+            if len(self._says) >= _MOST_REMEMBERED:
+                self._says.clear()
+            self._says[word] = known
+        return known
+
+    def _sum(self, columns: Columns) -> Floats:
+        idf = self.features.idf[columns]
+        total = np.empty(len(self.services) + 1, dtype=np.float32)
+        np.dot(self._values[columns], self._weights[columns].astype(np.float32), out=total[:-1])
+        total[-1] = idf @ idf
+        return total
 
     def save(self, path: Path) -> None:
         """Write the model to one file, whole or not at all."""

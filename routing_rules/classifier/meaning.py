@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from routing_rules.classifier.arrays import Floats
-from routing_rules.classifier.encoder import Encoder
+from routing_rules.classifier.arrays import Floats, shares
+from routing_rules.classifier.encoder import SHARPNESS, Encoder
 from routing_rules.classifier.phrases import Phrase
 
 _FEWEST_FOR_NEW = 60
@@ -24,10 +24,9 @@ class Meaning:
             [tuned[service] if service in tuned else _mean(encoder, service, phrases) for service in services]
         )
 
-    def scores(self, text: str) -> Floats:
-        """Return the cosine of the text with each service."""
-        found: Floats = self._vectors @ self.encoder.vector(text)
-        return found
+    def shares(self, text: str) -> Floats:
+        """Return how sure of each service the text's meaning alone is."""
+        return shares(self._vectors @ self.encoder.vector(text) * SHARPNESS)
 
 
 def _mean(encoder: Encoder, service: str, phrases: Sequence[Phrase]) -> Floats:

@@ -11,12 +11,15 @@ MOST_CHARACTERS: Final = 4_000
 """A need is clear long before this; reading on would only let a huge message hold the door up."""
 
 _MOST_REMEMBERED: Final = 50_000
+LATELY: Final = 16
+"""A message is read a few times in a row: for danger, for its language, for its needs. Older ones are forgotten."""
 _KINDS: Final = re.compile(
     r"(?P<money>[£$€]\s?\d[\d,.]*(?:k|m)?|\b\d+(?:\.\d\d)?\s?(?:quid|pounds?)\b)"
     r"|(?P<postcode>\b(?:[a-z]{1,2}\d[a-z\d]?\s?\d[a-z]{2}|(?:n|nw|en|ha|nn|se|sw|ec|wc)\d{1,2})\b)"
     r"|(?P<time>\b\d{1,2}(?:[:.]\d\d)?\s?(?:am|pm)\b|\b\d{1,2}:\d\d\b)"
     r"|(?P<date>\b\d{1,2}(?:st|nd|rd|th)\b|\b\d{1,2}/\d{1,2}(?:/\d{2,4})?\b)"
 )
+_DIGIT: Final = re.compile(r"\d")
 _TOKEN: Final = re.compile(r"#?[^\W_]+(?:'[^\W_]+)?")
 _REPEATED: Final = re.compile(r"(\w)\1{2,}")
 _TELLING_NUMBERS: Final = frozenset({"999", "111", "101"})
@@ -55,16 +58,17 @@ _PLAIN = {
 
 def normal(text: str) -> str:
     """The message in one form: lower case, one kind of quote; sums, times, dates and postcodes only by kind."""
-    plain = unicodedata.normalize("NFKC", text[:MOST_CHARACTERS]).translate(_QUOTES).lower()
-    return _KINDS.sub(lambda found: f" #{found.lastgroup} ", plain)
+    plain = text[:MOST_CHARACTERS]
+    if not plain.isascii():
+        plain = unicodedata.normalize("NFKC", plain)
+    plain = plain.translate(_QUOTES).lower()
+    return _KINDS.sub(lambda found: f" #{found.lastgroup} ", plain) if _DIGIT.search(plain) else plain
 
 
-def words(text: str) -> list[str]:
+@functools.lru_cache(LATELY)
+def words(text: str) -> tuple[str, ...]:
     """The words of a message in order, text-speak written out, numbers as `#n`."""
-    found: list[str] = []
-    for token in _TOKEN.findall(normal(text)):
-        found.extend(_spelt(token))
-    return found
+    return tuple(word for token in _TOKEN.findall(normal(text)) for word in _spelt(token))
 
 
 @functools.lru_cache(_MOST_REMEMBERED)

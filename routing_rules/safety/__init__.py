@@ -13,24 +13,20 @@ from routing_rules.safety.detector import Detector
 from routing_rules.safety.finding import Finding
 from routing_rules.safety.patterns import Patterns
 
-__all__ = ["Detector", "Finding", "find", "load"]
+__all__ = ["Detector", "Finding", "load", "shipped"]
 
 _MODEL: Final = Path(__file__).with_name("danger.npz")
 
 
-def find(text: str) -> Finding | None:
-    """Return the danger to a person that a text tells of, or `None`. The first call loads what it needs."""
-    return _loaded().find(text)
+@functools.cache
+def shipped() -> Detector:
+    """Return what finds danger with all there is, loaded once for all who ask."""
+    return load()
 
 
 def load(*, semantic: bool = True) -> Detector:
     """Return what finds danger. `semantic`: whether to use the encoder, where it is installed."""
     return Detector(Patterns(), Linear.load(_MODEL), _encoder() if semantic else None)
-
-
-@functools.cache
-def _loaded() -> Detector:
-    return load()
 
 
 def _encoder() -> Encoder | None:

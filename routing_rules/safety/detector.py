@@ -1,7 +1,8 @@
 """Is a person in danger? Patterns, a small model of its own and, where it is installed, the meaning: weighed together.
 
-Nothing here asks the classifier. The model is learnt from the catalogue's seven safety services and from
-`examples.toml`; a fifth of the latter is never learnt from, to measure with.
+A message may speak of bins for three lines and of a knife in the fourth: so it is read whole, and once more by the
+most dangerous ten words of it alone. Nothing here asks the classifier. The model is learnt from the catalogue's seven
+safety services and from `examples.toml`; a fifth of the latter is never learnt from, to measure with.
 """
 
 from __future__ import annotations
@@ -15,36 +16,25 @@ import numpy as np
 from routing_rules.classifier.arrays import Floats, shares
 from routing_rules.classifier.encoder import Encoder
 from routing_rules.classifier.linear import Linear
+from routing_rules.classifier.words import words
 from routing_rules.safety.examples import HARMLESS
 from routing_rules.safety.finding import Finding
 from routing_rules.safety.patterns import Patterns, Signs
+from routing_rules.safety.weights import WITH_MEANING, WITHOUT_MEANING, Evidence
 
-_MOST_SURE: Final = 2
-_MOST_HINTS: Final = 5
-_MOST_HARMLESS: Final = 3
 _ALARM: Final = 0.5
 _MOST_EVIDENCE: Final = 4
+_WINDOW: Final = 10
+"""Words enough to tell of a danger."""
+_FEWEST_MORE: Final = 3
+"""A message with fewer words beyond these is read whole only."""
 
 
-class Weights(msgspec.Struct, frozen=True, kw_only=True):
-    """How much each kind of evidence weighs, in log-odds. Learnt from messages that no part was trained on."""
+class Side(msgspec.Struct, frozen=True):
+    """A message, or a part of it, and how much each answer is spoken for: by words, by meaning."""
 
-    offset: float
-    words: float
-    meaning: float
-    sure: float
-    hints: float
-    harmless: float
-    hardly: float
-    """Below this chance by words alone a message is not looked at further."""
-
-
-_WITH_MEANING: Final = Weights(
-    offset=3.2, words=0.56, meaning=1.31, sure=2.58, hints=0.02, harmless=-0.53, hardly=0.012
-)
-_WITHOUT_MEANING: Final = Weights(
-    offset=1.5, words=1.12, meaning=0.0, sure=2.32, hints=0.33, harmless=-0.69, hardly=0.02
-)
+    by_words: Floats
+    by_meaning: Floats | None
 
 
 class Detector:
@@ -57,48 +47,73 @@ class Detector:
         self._patterns = patterns
         self._words = words
         self._encoder = encoder
-        self._weights = _WITHOUT_MEANING if encoder is None else _WITH_MEANING
+        self._weights = WITHOUT_MEANING if encoder is None else WITH_MEANING
         self._harmless = words.services.index(HARMLESS)
         self._dangers = [service for service in words.services if service != HARMLESS]
 
     def find(self, text: str) -> Finding | None:
         """Return the danger to a person that a text tells of, or `None`."""
-        by_words = shares(self._words.scores(text))
-        if 1 - by_words[self._harmless] < self._weights.hardly:
+        by_words, worst = self._by_words(text)
+        if max(self._danger(by_words), self._danger(worst[1])) < self._weights.hardly:
             return None
-        by_meaning = None if self._encoder is None else self._meant(self._encoder, text)
+        whole, part = self._side(text, by_words), self._side(*worst)
         signs = self._patterns.read(text)
-        chance = self._chance(by_words, by_meaning, signs)
+        chance = self._weights.chance(self._evidence(whole, part, signs))
         if chance < _ALARM:
             return None
-        service = self._which(by_words, by_meaning, signs)
+        service = self._which((whole, part), signs)
         return Finding(service=service, evidence=self._why(text, service, signs), confidence=round(chance, 4))
 
-    def _chance(self, by_words: Floats, by_meaning: Floats | None, signs: Signs) -> float:
-        """All evidence together, 0 to 1."""
-        given = self._weights
-        total = given.offset + given.words * _odds(1 - float(by_words[self._harmless]))
-        if by_meaning is not None:
-            total += given.meaning * _odds(1 - float(by_meaning[self._harmless]))
-        total += given.sure * min(_MOST_SURE, sum(map(len, signs.sure.values())))
-        total += given.hints * min(_MOST_HINTS, max(map(len, signs.hints.values()), default=0))
-        total += given.harmless * min(_MOST_HARMLESS, len(signs.harmless))
-        return 1 / (1 + math.exp(-total))
+    def evidence(self, text: str) -> Evidence:
+        """Return what speaks for and against danger in a text, as numbers: what the weights are learnt from."""
+        by_words, worst = self._by_words(text)
+        whole, part = self._side(text, by_words), self._side(*worst)
+        return self._evidence(whole, part, self._patterns.read(text))
 
-    def _meant(self, encoder: Encoder, text: str) -> Floats:
-        """How near the text is to each danger by meaning, in the order of the words' answer; the rest is harmless."""
-        likeness = encoder.likeness(encoder.vector(text))
+    def _by_words(self, text: str) -> tuple[Floats, tuple[str, Floats]]:
+        """By words alone: how much the whole speaks for each answer; and the worst part of it."""
+        whole = shares(self._words.scores(text))
+        said = words(text)
+        if len(said) < _WINDOW + _FEWEST_MORE:
+            return whole, (text, whole)
+        parts = shares(self._words.windows(text, _WINDOW))
+        at = int(parts[:, self._harmless].argmin())
+        return whole, (" ".join(said[at : at + _WINDOW]), parts[at])
+
+    def _side(self, text: str, by_words: Floats) -> Side:
+        if self._encoder is None:
+            return Side(by_words, None)
+        likeness = self._encoder.likeness(self._encoder.vector(text))
         danger = {service: likeness.get(service, 0.0) for service in self._dangers}
         rest = {HARMLESS: 1 - sum(danger.values())}
-        return np.array([(danger | rest)[service] for service in self._words.services], dtype=np.float32)
+        meant = [(danger | rest)[service] for service in self._words.services]
+        return Side(by_words, np.array(meant, dtype=np.float32))
 
-    def _which(self, by_words: Floats, by_meaning: Floats | None, signs: Signs) -> str:
+    def _evidence(self, whole: Side, part: Side, signs: Signs) -> Evidence:
+        return Evidence(
+            words=_odds(self._danger(whole.by_words)),
+            part=_odds(self._danger(part.by_words)),
+            meaning=0.0 if whole.by_meaning is None else _odds(self._danger(whole.by_meaning)),
+            part_meaning=0.0 if part.by_meaning is None else _odds(self._danger(part.by_meaning)),
+            sure=sum(map(len, signs.sure.values())),
+            hints=max(map(len, signs.hints.values()), default=0),
+            harmless=len(signs.harmless),
+        )
+
+    def _danger(self, spoken: Floats) -> float:
+        return 1 - float(spoken[self._harmless])
+
+    def _which(self, sides: tuple[Side, ...], signs: Signs) -> str:
         """The danger that most speaks for; what sounds like it for sure counts much."""
 
         def weight(service: str) -> float:
             at = self._words.services.index(service)
-            meant = by_words[at] if by_meaning is None else 3 * by_meaning[at]
-            return float(by_words[at] + meant) + 0.5 * len(signs.sure.get(service, ()))
+            spoken = sum(
+                float(side.by_words[at])
+                + 3 * float((side.by_words if side.by_meaning is None else side.by_meaning)[at])
+                for side in sides
+            )
+            return spoken + len(signs.sure.get(service, ()))
 
         return max(self._dangers, key=weight)
 
@@ -107,9 +122,9 @@ class Detector:
         gains = sorted(self._words.gains(text, service).items(), key=lambda item: -item[1])
         heard += [term for term, gain in gains if gain > 0 and "#" not in term]
         found: list[str] = []
-        for words in heard:
-            if len(found) < _MOST_EVIDENCE and not any(words in had or had in words for had in found):
-                found.append(words)
+        for one in heard:
+            if len(found) < _MOST_EVIDENCE and not any(one in had or had in one for had in found):
+                found.append(one)
         return found
 
 

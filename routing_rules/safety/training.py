@@ -30,7 +30,7 @@ def learn(catalogue: Catalogue) -> Linear:
         if not example.held_out:
             shown += [(example.text, example.service)] * _TIMES
     texts, answers = [text for text, _ in shown], [answer for _, answer in shown]
-    return Linear.learn(texts, answers, _RECIPE, fingerprint=fingerprint_of(phrases, "danger-1"))
+    return Linear.learn(texts, answers, _RECIPE, fingerprint=fingerprint_of(phrases, "danger-2"))
 
 
 def main() -> None:

@@ -45,13 +45,13 @@ def main() -> None:
     words = Linear.learn([text for text, _ in learnt], [intent for _, intent in learnt], Recipe(epochs=8))
     print(f"linear: {time.monotonic() - began:.0f} s")
     phrases = [Phrase(text, intent) for text, intent in learnt]
-    engines = {"words": Engine(words, None, Evidence(phrases), ("linear",), "clinc")}
+    engines = {"words": Engine(words, [], Evidence(phrases), ("linear",), "clinc")}
     if given.semantic:
         with tempfile.TemporaryDirectory() as scratch:
             encoder = _tuned(learnt, given.epochs, Path(scratch))
             meaning = Meaning(encoder, words.services, phrases)
             engines["words and meaning"] = Engine(
-                words, meaning, Evidence(phrases), ("linear", "semantic"), "clinc"
+                words, [meaning], Evidence(phrases), ("linear", "semantic"), "clinc"
             )
     for name, engine in engines.items():
         threshold = _threshold(engine, data["val"])
@@ -89,10 +89,9 @@ def _threshold(engine: Engine, inside: Queries) -> float:
 
 def _tuned(learnt: Queries, epochs: int, folder: Path) -> Encoder:
     from routing_rules.classifier.tuning import export  # noqa: PLC0415  needs torch
-    from routing_rules.classifier.tuning.train import Recipe as Tuning  # noqa: PLC0415
-    from routing_rules.classifier.tuning.train import Sample, tune  # noqa: PLC0415
+    from routing_rules.classifier.tuning.train import TEACHER, Sample, tune  # noqa: PLC0415
 
-    recipe = msgspec.structs.replace(Tuning(), epochs=epochs, danger=0.0)
+    recipe = msgspec.structs.replace(TEACHER, epochs=epochs, danger=0.0)
     samples = [Sample(text, intent) for text, intent in learnt]
     for tuned in tune(samples, (OUTSIDE,), recipe):
         export.write(tuned, recipe, "clinc150", folder)

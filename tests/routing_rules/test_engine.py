@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from routing_rules import classifier, evaluate
 from routing_rules.catalogue import Catalogue
-from routing_rules.classifier.encoder import MODEL, Encoder, EncoderMissing
+from routing_rules.classifier.encoder import DEEP, Encoder, EncoderMissing
 from routing_rules.classifier.engine import Engine
 from routing_rules.classifier.evidence import Evidence
 from routing_rules.classifier.meaning import Meaning
@@ -21,7 +20,7 @@ from tests.routing_rules.understanding import FEW, catalogue, few_learnt, few_ph
 @functools.cache
 def small() -> Engine:
     """Twelve services, words only."""
-    return Engine(few_learnt(), None, Evidence(few_phrases()), ("linear",), "small")
+    return Engine(few_learnt(), [], Evidence(few_phrases()), ("linear",), "small")
 
 
 @functools.cache
@@ -104,9 +103,9 @@ def test_meaning_finds_what_shares_no_word() -> None:
         *few_phrases(),
         *(Phrase(text, "new-service") for text in ("zebra feeding times", "stripy horse show")),
     ]
-    meaning = Meaning(Encoder(MODEL), [*FEW, "new-service"], phrases)
-    assert int(meaning.scores("when do the striped animals eat").argmax()) == len(FEW)
-    assert np.abs(meaning.scores("anything")).max() <= 1.001
+    meaning = Meaning(Encoder(DEEP), [*FEW, "new-service"], phrases)
+    assert int(meaning.shares("when do the striped animals eat").argmax()) == len(FEW)
+    assert float(meaning.shares("anything").sum()) == pytest.approx(1, abs=1e-3)
 
 
 def test_unseen_messages_reach_their_service() -> None:

@@ -78,7 +78,7 @@ def test_a_pattern_with_a_mistake_is_named(tmp_path: Path) -> None:
 @given(st.text(max_size=400))
 def test_any_text_is_answered(text: str) -> None:
     """No text at all makes it fail."""
-    found = safety.find(text)
+    found = safety.shipped().find(text)
     assert found is None or found.evidence is not None
 
 
@@ -116,4 +116,4 @@ ALARM_CEILING = 0.06
 
 
 def _share(texts: list[str]) -> float:
-    return sum(safety.find(text) is not None for text in texts) / len(texts)
+    return sum(safety.shipped().find(text) is not None for text in texts) / len(texts)

@@ -17,7 +17,7 @@ from tests.routing_rules.understanding import catalogue, few_learnt, few_phrases
 
 def splitter() -> Splitter:
     """One over twelve services."""
-    return Splitter(Engine(few_learnt(), None, Evidence(few_phrases()), ("linear",), "small"))
+    return Splitter(Engine(few_learnt(), [], Evidence(few_phrases()), ("linear",), "small"))
 
 
 def test_it_is_a_splitter() -> None:

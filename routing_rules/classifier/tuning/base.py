@@ -28,15 +28,32 @@ class Base(msgspec.Struct, frozen=True):
     """Name → array, as Hugging Face names BERT's parts; the word table holds the kept pieces only."""
 
 
-def load(texts: Iterable[str], pieces: int, folder: Path | None = None) -> Base:
-    """Read the packaged model, keeping every piece that `texts` need, filled up to `pieces` with the commonest."""
+def load(texts: Iterable[str], pieces: int, layers: Sequence[int], folder: Path | None = None) -> Base:
+    """Read the packaged model, keeping only `layers`, and every piece that `texts` need.
+
+    The pieces are filled up to `pieces` with the commonest.
+    """
     folder = folder or _packaged()
     full = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
     kept = _keep(full, texts, pieces)
-    weights = _read(folder / "model.safetensors")
+    weights = _only(_read(folder / "model.safetensors"), layers)
     table = "embeddings.word_embeddings.weight"
     weights[table] = weights[table][kept]
     return Base([full[at] for at in kept], weights)
+
+
+def _only(weights: dict[str, Any], layers: Sequence[int]) -> dict[str, Any]:
+    """The weights with these layers alone, numbered anew."""
+    number = {f"{layer}": at for at, layer in enumerate(layers)}
+    kept = {}
+    for name, values in weights.items():
+        parts = name.split(".")
+        if parts[:2] == ["encoder", "layer"]:
+            if parts[2] not in number:
+                continue
+            parts[2] = f"{number[parts[2]]}"
+        kept[".".join(parts)] = values
+    return kept
 
 
 def _packaged() -> Path:

@@ -1,4 +1,8 @@
-"""The tuning itself: texts of one service drawn together and away from the others, danger away from its look-alikes."""
+"""The tuning itself: texts of one service drawn together and away from the others, danger away from its look-alikes.
+
+What is shipped has few layers, to be quick. It learns from the texts, and from a teacher with all the layers, tuned the
+same way: where the teacher puts a text, there it should put it too, with slips of the thumb in it or without.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +24,20 @@ from routing_rules.classifier.wordpiece import WordPiece
 _UNKNOWN = -100
 _DANGER_SCALE = 4.0
 _CHUNK = 32
+_LEAST = 1e-4
+_JOINTS = (". ", ". ", ", ", " and ", " and ", " also ", ". Also ", " - ", "\n", " but ", ", by the way ")
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """How to tune. Published with the model."""
 
+    layers: tuple[int, ...] = (0, 2)
+    """Which layers of the packaged encoder to begin with."""
     epochs: int = 3
     batch: int = 48
-    rate: float = 1e-4
+    rate: float = 2e-4
     """Highest step size of AdamW, in one cycle."""
-    head_rate: float = 20.0
+    head_rate: float = 10.0
     """How many times faster the services' vectors move."""
     noise: float = 0.4
     """Share of the texts read with slips in them, anew in each epoch."""
@@ -40,9 +48,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Weight of telling danger from its look-alikes."""
     danger_lift: float = 3.0
     """How much more a text of danger, or a look-alike, counts there than an ordinary one."""
+    likeness: float = 4.0
+    """Weight of being near to the teacher, where there is one."""
+    mixed: float = 0.3
+    """Share of the texts of danger read with an ordinary one before or after them, anew in each epoch."""
     pieces: int = 10_000
     most_pieces: int = 80
     seed: int = 7
+
+
+TEACHER = Recipe(layers=(0, 1, 2, 3, 4, 5), epochs=3, rate=1e-4, head_rate=20.0)
+"""How to tune the one that teaches."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -69,28 +85,31 @@ def tune(
     samples: Sequence[Sample],
     dangers: Sequence[str],
     recipe: Recipe,
+    teacher: Tensor | None = None,
     say: Callable[[str], None] = print,
 ) -> Iterator[Tuned]:
     """Tune the packaged encoder, giving what there is after each epoch; the last is the one to keep.
 
-    Deterministic for a seed on one kind of machine.
+    `teacher`: where another encoder puts each sample's text. Deterministic for a seed on one kind of machine.
     """
     torch.manual_seed(recipe.seed)
     chance = random.Random(recipe.seed)  # noqa: S311  slips of the thumb, not secrets
     texts = [sample.text for sample in samples]
-    start = base.load(texts, recipe.pieces)
+    start = base.load(texts, recipe.pieces, recipe.layers)
     cut = WordPiece(start.vocabulary)
     encoder = Encoder(start.weights, recipe.most_pieces)
     services = sorted({sample.service for sample in samples if sample.service is not None})
     place = {service: at for at, service in enumerate(services)}
     risk = {service: at for at, service in enumerate(dangers)}
+    dangerous = torch.tensor([place[service] for service in dangers if service in place])
     own = torch.tensor([_UNKNOWN if one.service is None else place[one.service] for one in samples])
     danger = torch.tensor([risk.get(one.service or "", len(dangers)) for one in samples])
     weight = torch.tensor(
         [recipe.danger_lift if one.weighty or (one.service in risk) else 1.0 for one in samples]
     )
     say(f"{len(samples)} texts, {len(services)} services, {len(start.vocabulary)} pieces")
-    known = encode(encoder, cut, texts, recipe)
+    known = encode(encoder, cut, texts, recipe) if teacher is None else teacher
+    mixing = _Mixing(texts, danger < len(dangers), recipe.mixed, chance)
     vectors = nn.Parameter(_means(known[own >= 0], own[own >= 0], len(services)))
     danger_vectors = nn.Parameter(_means(known, danger, len(dangers) + 1) * _DANGER_SCALE)
     offsets = nn.Parameter(torch.zeros(len(dangers) + 1))
@@ -116,13 +135,17 @@ def tune(
         batches = _batches(texts, recipe.batch, chance)
         for chosen in batches:
             encoder.train()
+            mixed = mixing.of(chosen)
             said = [
-                noisy(texts[at], chance) if chance.random() < recipe.noise else texts[at] for at in chosen
+                noisy(text, chance) if chance.random() < recipe.noise else text
+                for text in (mixed.get(at, texts[at]) for at in chosen)
             ]
+            whole = torch.tensor([at not in mixed for at in chosen])
             with torch.autocast("cpu", torch.bfloat16):
                 made = encoder(*pieces_of(cut, said, recipe.most_pieces))
+            scores = recipe.sharpness * made.float() @ functional.normalize(vectors, dim=-1).T
             right = functional.cross_entropy(
-                recipe.sharpness * made @ functional.normalize(vectors, dim=-1).T,
+                scores,
                 own[chosen],
                 label_smoothing=recipe.softness,
                 ignore_index=_UNKNOWN,
@@ -130,7 +153,15 @@ def tune(
             alarm = functional.cross_entropy(
                 _DANGER_SCALE * made @ danger_vectors.T + offsets, danger[chosen], reduction="none"
             )
+            # The detector reads how much of a text is danger off the services themselves: so that is taught too.
+            alarm = alarm + functional.binary_cross_entropy(
+                scores.softmax(-1)[:, dangerous].sum(-1).clamp(_LEAST, 1 - _LEAST),
+                (danger[chosen] < len(dangers)).float(),
+                reduction="none",
+            )
             loss = right + recipe.danger * (alarm * weight[chosen]).mean()
+            if teacher is not None:
+                loss = loss + recipe.likeness * ((1 - (made * teacher[chosen]).sum(-1)) * whole).mean()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(body, 1.0)
@@ -144,6 +175,28 @@ def tune(
             services,
             functional.normalize(vectors.detach(), dim=-1),
         )
+
+
+class _Mixing:
+    """Texts of danger beside an ordinary request, as people write them."""
+
+    def __init__(self, texts: Sequence[str], danger: Tensor, share: float, chance: random.Random) -> None:
+        self._texts = texts
+        self._danger = danger.tolist()
+        self._ordinary = [at for at, dangerous in enumerate(self._danger) if not dangerous]
+        self._share = share
+        self._chance = chance
+
+    def of(self, chosen: Sequence[int]) -> dict[int, str]:
+        """Some of the chosen texts of danger, each with another joined to it."""
+        chance = self._chance
+        mixed = {}
+        for at in chosen:
+            if self._danger[at] and chance.random() < self._share:
+                both = [self._texts[at], self._texts[chance.choice(self._ordinary)]]
+                chance.shuffle(both)
+                mixed[at] = both[0].rstrip(".!? ") + chance.choice(_JOINTS) + both[1]
+        return mixed
 
 
 def pieces_of(cut: WordPiece, texts: Sequence[str], most: int) -> tuple[Tensor, Tensor]:
