@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
@@ -27,7 +28,8 @@ from gateway.errors import Conflict, NotFound
 from gateway.identifiers import uuid7
 from gateway.store import notices
 from gateway.store import subscriptions as store
-from gateway.store.pool import unavailable_is_clear
+from gateway.store.pool import Connection, unavailable_is_clear
+from gateway.store.scope import scoped
 from gateway.store.subscriptions import KINDS, Subscription
 
 log = structlog.get_logger()
@@ -84,7 +86,7 @@ async def create(request: web.Request) -> web.Response:
     caller, now, secret = request[CALLER], request.app[CLOCK].now(), _new_secret()
     subscription_id = uuid7(now)
     with unavailable_is_clear():
-        async with request.app[POOL].acquire() as connection, connection.transaction():
+        async with _scoped(request) as connection:
             await store.add(
                 connection,
                 caller.authority,
@@ -105,14 +107,16 @@ async def create(request: web.Request) -> web.Response:
 async def listing(request: web.Request) -> web.Response:
     """GET /api/v1/subscriptions."""
     with unavailable_is_clear():
-        return json_answer(await store.listing(request.app[POOL], request[CALLER].authority))
+        async with _scoped(request) as connection:
+            found = await store.listing(connection, request[CALLER].authority)
+    return json_answer(found)
 
 
 async def remove(request: web.Request) -> web.Response:
     """DELETE /api/v1/subscriptions/{subscription_id}."""
     subscription_id = _id(request)
     with unavailable_is_clear():
-        async with request.app[POOL].acquire() as connection, connection.transaction():
+        async with _scoped(request) as connection:
             now = request.app[CLOCK].now()
             if not await store.remove(connection, request[CALLER].authority, subscription_id, now):
                 raise _unknown(subscription_id)
@@ -126,7 +130,7 @@ async def rotate(request: web.Request) -> web.Response:
     subscription_id, secret = _id(request), _new_secret()
     until = request.app[CLOCK].now() + BOTH_VALID
     with unavailable_is_clear():
-        async with request.app[POOL].acquire() as connection:
+        async with _scoped(request) as connection:
             if not await store.rotate(connection, request[CALLER].authority, subscription_id, secret, until):
                 raise _unknown(subscription_id)
         await request.app[SUBSCRIBERS].refresh()
@@ -138,7 +142,7 @@ async def enable(request: web.Request) -> web.Response:
     """POST /api/v1/subscriptions/{subscription_id}/enable."""
     subscription_id = _id(request)
     with unavailable_is_clear():
-        async with request.app[POOL].acquire() as connection:
+        async with _scoped(request) as connection:
             now = request.app[CLOCK].now()
             if not await store.enable(connection, request[CALLER].authority, subscription_id, now):
                 raise _unknown(subscription_id)
@@ -159,7 +163,7 @@ async def test(request: web.Request) -> web.Response:
     }
     with unavailable_is_clear():
         await _live(request, subscription_id)
-        async with request.app[POOL].acquire() as connection:
+        async with _scoped(request) as connection:
             name = authority, subscription_id
             if not await notices.add(connection, name, webhook_id, notice, now):
                 raise _unknown(subscription_id)
@@ -188,12 +192,17 @@ def _check_kinds(kinds: Sequence[str]) -> None:
             raise invalid(f"there is no kind {kind!r}; there are: {', '.join(KINDS)}", f"/kinds/{index}")
 
 
+def _scoped(request: web.Request) -> AbstractAsyncContextManager[Connection]:
+    return scoped(request.app[POOL], request[CALLER].authority)
+
+
 def _new_secret() -> str:
     return PREFIX + base64.b64encode(os.urandom(32)).decode()
 
 
 async def _found(request: web.Request, subscription_id: UUID) -> Subscription:
-    found = await store.one(request.app[POOL], request[CALLER].authority, subscription_id)
+    async with _scoped(request) as connection:
+        found = await store.one(connection, request[CALLER].authority, subscription_id)
     if found is None:
         raise _unknown(subscription_id)
     return found
