@@ -29,6 +29,7 @@ from gateway.api.auth import CALLERS, Callers, authenticate
 from gateway.api.endpoint import ENDPOINTS, METRICS, Endpoint, add_endpoints, route_name
 from gateway.api.limits import LIMITS, Limits
 from gateway.api.problems import answer_problems
+from gateway.audit.witness import Witness
 from gateway.clock import Clock, SystemClock
 from gateway.connections import make_lines
 from gateway.delivery.correction import Correcting
@@ -40,6 +41,7 @@ from gateway.delivery.overdue import Overdue
 from gateway.delivery.replay import Replay
 from gateway.delivery.status import StatusSync
 from gateway.delivery.subscribers import Subscribers
+from gateway.demo.people import refuse_development
 from gateway.errors import StoreUnavailable
 from gateway.intake import Intake
 from gateway.metrics import Metrics
@@ -71,6 +73,7 @@ def build(
     settings: Settings, door: Door, environ: Mapping[str, str], *, clock: Clock | None = None
 ) -> web.Application:
     """The application. Resources open when it starts, in order, and close in reverse."""
+    refuse_development(settings)
     clock = clock or SystemClock()
     metrics = Metrics()
     app = web.Application(middlewares=[_measure, answer_problems, authenticate], client_max_size=MOST_BYTES)
@@ -90,6 +93,7 @@ def build(
     _add_documents(app, endpoints)
     app.cleanup_ctx.append(lambda app: _store(app, settings))
     app.cleanup_ctx.append(lambda app: _people(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _witness(app, clock))
     app.cleanup_ctx.append(_places)
     app.cleanup_ctx.append(_lines)
     app.cleanup_ctx.append(lambda app: _subscribers(app, settings, clock))
@@ -115,7 +119,7 @@ async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None
             await prepare(owner)
         for key, role, size in (
             (staff.POOL, roles.STAFF, settings.pool_size),
-            (COURIER_POOL, roles.COURIER, settings.pool_size),
+            (COURIER_POOL, roles.COURIER, settings.pool_size + 1),  # one is held by the witness
             (INTAKE_POOL, roles.INTAKE, settings.writers),
         ):
             app[key] = await stack.enter_async_context(pool_of(connector, size=size, role=role))
@@ -127,6 +131,12 @@ async def _people(app: web.Application, settings: Settings, clock: Clock) -> Asy
     async with Providers(settings.sign_in, clock).running() as providers:
         app[sign_in.PROVIDERS] = providers
         app[CALLERS] = Callers(app[staff.POOL], clock, providers, app[staff.UNDERSTANDING], settings)
+        yield
+
+
+async def _witness(app: web.Application, clock: Clock) -> AsyncIterator[None]:
+    async with Witness(app[COURIER_POOL], clock).running() as witness:
+        app[staff.WITNESS] = witness
         yield
 
 

@@ -23,6 +23,7 @@ from gateway.api.endpoint import CALLER, Auth, Endpoint, json_answer
 from gateway.api.problems import invalid
 from gateway.api.reading import checked_text, read_body
 from gateway.api.staff import POOL
+from gateway.callers import LEAD
 from gateway.delivery.subscribers import Subscribers
 from gateway.errors import Conflict, NotFound
 from gateway.identifiers import uuid7
@@ -240,6 +241,7 @@ ENDPOINTS = [
         path="/api/v1/subscriptions",
         handler=create,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Be told what happens",
         description="Standard Webhooks (standardwebhooks.com). Each event is posted as "
@@ -267,6 +269,7 @@ ENDPOINTS = [
         path=_ONE,
         handler=remove,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Be told no more",
         description="Its secret is deleted, and what had not been sent is not sent.",
@@ -278,6 +281,7 @@ ENDPOINTS = [
         path=f"{_ONE}/rotate-secret",
         handler=rotate,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Change the secret",
         description="For 24 hours notices carry signatures by both, new and old.",
@@ -289,6 +293,7 @@ ENDPOINTS = [
         path=f"{_ONE}/enable",
         handler=enable,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Be told again",
         description="After it was disabled. Events since then are not sent; those given up before can be replayed.",
@@ -300,6 +305,7 @@ ENDPOINTS = [
         path=f"{_ONE}/test",
         handler=test,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Send a test event",
         description="Of type `test`, whatever the kinds.",
@@ -311,6 +317,7 @@ ENDPOINTS = [
         path=f"{_ONE}/replay",
         handler=replay,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Send what was given up again",
         description="One by one, or to see them: /api/v1/deliveries.",

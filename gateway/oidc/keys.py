@@ -106,7 +106,9 @@ class Published:
 
     async def _read_discovery(self) -> Discovery:
         issuer = self._provider.issuer
-        found: Discovery = await self._get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", Discovery)
+        found: Discovery = await self._get(
+            f"{issuer.rstrip('/')}/.well-known/openid-configuration", Discovery
+        )
         if found.issuer != issuer:
             raise ValueError("the discovery document is another issuer's")
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):

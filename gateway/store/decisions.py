@@ -29,6 +29,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
     """One decision and what became of it."""
 
+    request_id: UUID
     decision: Decision
     changes: list[Change]
 
@@ -49,6 +50,7 @@ async def read_decision(pool: Pool, authority: str, reference: str) -> Explained
             *(authority, row["request_id"]),
         )
     return Explained(
+        request_id=row["request_id"],
         decision=msgspec.json.decode(row["decision"], type=Decision),
         changes=[Change(**dict(change)) for change in changes],
     )

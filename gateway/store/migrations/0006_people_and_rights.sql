@@ -244,7 +244,7 @@ SELECT protect('requests', courier := 'SELECT', own := 'EXISTS (SELECT FROM refe
                own := 'organisation = front_door_organisation()'),
        protect('attempts', courier := 'SELECT, INSERT, UPDATE, DELETE', own := 'EXISTS (SELECT FROM deliveries AS d WHERE'
                ' d.authority_id = attempts.authority_id AND d.delivery_id = attempts.delivery_id)'),
-       protect('events', courier := 'SELECT, INSERT', intake := 'INSERT', own := 'EXISTS (SELECT FROM referrals AS r WHERE'
+       protect('events', staff := 'SELECT, INSERT, UPDATE (detail)', courier := 'SELECT, INSERT', intake := 'INSERT', own := 'EXISTS (SELECT FROM referrals AS r WHERE'
                ' r.authority_id = events.authority_id AND r.request_id = events.request_id'
                ' AND (events.referral_id IS NULL OR r.referral_id = events.referral_id))'),
        protect('alarms', courier := 'SELECT, INSERT, UPDATE', intake := 'INSERT, SELECT', own := 'EXISTS (SELECT FROM'
