@@ -37,7 +37,8 @@ def with_grants(door, grants=GRANTS, authority="barnet"):
 @asynccontextmanager
 async def gateway(door, database_url, *, clock=None, **settings):
     """Run it, with an API key for each authority."""
-    app = build(Settings(database_url=database_url, courier_poll=0.05, **settings), door, {}, clock=clock)
+    chosen = Settings(**{"database_url": database_url, "courier_poll": 0.05, **settings})
+    app = build(chosen, door, {}, clock=clock)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
