@@ -29,6 +29,8 @@ from gateway.api.auth import CALLERS, Callers, authenticate
 from gateway.api.endpoint import ENDPOINTS, METRICS, Endpoint, add_endpoints, route_name
 from gateway.api.limits import LIMITS, Limits
 from gateway.api.problems import answer_problems
+from gateway.audit.chainer import Chainer
+from gateway.audit.key import audit_key
 from gateway.audit.witness import Witness
 from gateway.clock import Clock, SystemClock
 from gateway.connections import make_lines
@@ -100,6 +102,7 @@ def build(
     app.cleanup_ctx.append(lambda app: _courier(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
     app.cleanup_ctx.append(_watch)
+    app.cleanup_ctx.append(lambda app: _chainer(app, settings, clock))
     return app
 
 
@@ -224,6 +227,18 @@ async def _watch(app: web.Application) -> AsyncIterator[None]:
     async with watching(
         app[COURIER_POOL], app[METRICS], app[callbacks.CLOCK], lambda: [*organisations, *subscribers.lines]
     ):
+        yield
+
+
+async def _chainer(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    chainer = Chainer(
+        app[COURIER_POOL],
+        clock,
+        app[METRICS],
+        lambda: app[staff.UNDERSTANDING].door.authorities,
+        key=await asyncio.to_thread(audit_key, settings),
+    )
+    async with chainer.running():
         yield
 
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 import gateway
 from gateway import logs
 from gateway.commands import care, rules, understanding
+from gateway.commands.audit import audit
 from gateway.commands.corrections import corrections
 from gateway.commands.database import with_database
 from gateway.commands.keys import keys
@@ -66,6 +67,7 @@ main.add_command(care.deliveries)
 main.add_command(care.alarms)
 main.add_command(corrections)
 main.add_command(replay)
+main.add_command(audit)
 main.add_command(understanding.evaluate)
 main.add_command(understanding.train)
 main.add_command(rules.check)

@@ -67,6 +67,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Calls a minute that each person may make of each process."""
     key_per_minute: Positive = 600_000
     """Calls a minute of each API key that has no limit of its own."""
+    audit_key: Annotated[str, msgspec.Meta(min_length=32)] | None = None
+    """A secret that signs how long the audit is. The embedded database has one of its own in `data_dir`."""
     log_level: str = "info"
 
 
