@@ -48,6 +48,7 @@ from gateway.errors import StoreUnavailable
 from gateway.intake import Intake
 from gateway.metrics import Metrics
 from gateway.oidc.providers import Providers
+from gateway.privacy.retention import retiring
 from gateway.reload import Reload, engine_of
 from gateway.settings import Settings
 from gateway.store import roles
@@ -102,7 +103,7 @@ def build(
     app.cleanup_ctx.append(lambda app: _courier(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
     app.cleanup_ctx.append(_watch)
-    app.cleanup_ctx.append(lambda app: _chainer(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _record_keeping(app, settings, clock))
     return app
 
 
@@ -230,7 +231,7 @@ async def _watch(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-async def _chainer(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+async def _record_keeping(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
     chainer = Chainer(
         app[COURIER_POOL],
         clock,
@@ -238,7 +239,8 @@ async def _chainer(app: web.Application, settings: Settings, clock: Clock) -> As
         lambda: app[staff.UNDERSTANDING].door.authorities,
         key=await asyncio.to_thread(audit_key, settings),
     )
-    async with chainer.running():
+    understanding = app[staff.UNDERSTANDING]
+    async with chainer.running(), retiring(app[staff.POOL], clock, lambda: understanding.door.authorities):
         yield
 
 

@@ -19,6 +19,7 @@ from gateway.commands.audit import audit
 from gateway.commands.corrections import corrections
 from gateway.commands.database import with_database
 from gateway.commands.keys import keys
+from gateway.commands.privacy import privacy
 from gateway.commands.replay import replay
 from gateway.errors import GatewayError
 from gateway.rules import load_door
@@ -68,6 +69,7 @@ main.add_command(care.alarms)
 main.add_command(corrections)
 main.add_command(replay)
 main.add_command(audit)
+main.add_command(privacy)
 main.add_command(understanding.evaluate)
 main.add_command(understanding.train)
 main.add_command(rules.check)

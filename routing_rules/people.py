@@ -24,6 +24,15 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Only from this provider."""
 
 
+class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[retention]` in `authority.toml`: how long a citizen's words and details are kept once all is done."""
+
+    days: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """After the last change of a request that has ended. Without it, for good."""
+    services: dict[str, Annotated[int, msgspec.Meta(ge=1)]] = {}
+    """Service → days, where they differ. Of a request for several, the longest counts."""
+
+
 class People(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[people]` in `authority.toml`."""
 

@@ -6,6 +6,8 @@ ALTER TABLE api_keys
     ADD COLUMN organisation text,             -- set for an organisation's own software: it sees what is its own
     ADD COLUMN per_minute   integer;          -- calls a minute, where it differs from the settings'
 
+ALTER TABLE requests ADD COLUMN erased_at timestamptz; -- then only its tombstone is left: reference, times, services, states
+
 -- Browser sessions. The cookie holds the secret, this table its hash.
 CREATE TABLE sessions (
     authority_id text NOT NULL,
