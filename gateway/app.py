@@ -21,6 +21,7 @@ from gateway.api import (
     docs,
     openapi,
     ops,
+    privacy,
     sign_in,
     staff,
     subscriptions,
@@ -61,7 +62,19 @@ from routing_rules.door import Door
 
 log = structlog.get_logger()
 
-SURFACES = (staff, decisions, corrections, care, subscriptions, callbacks, sign_in, ops, openapi, docs)
+SURFACES = (
+    staff,
+    decisions,
+    corrections,
+    care,
+    subscriptions,
+    callbacks,
+    privacy,
+    sign_in,
+    ops,
+    openapi,
+    docs,
+)
 """Each module brings its `ENDPOINTS`."""
 
 MOST_BYTES = 256 * 1024

@@ -68,3 +68,32 @@ async def record(connection: Connection, entries: Sequence[Entry]) -> None:
             for e in entries
         ],
     )
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry in a list."""
+
+    audit_id: UUID
+    at: datetime
+    actor: str
+    action: str
+    reference: str | None
+    """Of the request, where it was one."""
+    fields: list[str]
+    """Which of a citizen's details were shown."""
+    detail: dict[str, Any]
+
+
+async def seen(
+    connection: Connection, authority: str, *, reference: str | None, before: UUID | None, limit: int
+) -> list[Seen]:
+    """A page of entries, newest first: those older than `before`; with `reference`, of one request alone."""
+    rows = await connection.fetch(
+        "SELECT a.audit_id, a.at, a.actor, a.action, q.reference, a.fields, a.detail FROM audit AS a"
+        " LEFT JOIN requests AS q ON q.authority_id = a.authority_id AND q.request_id = a.request_id"
+        " WHERE a.authority_id = $1 AND ($2::uuid IS NULL OR a.audit_id < $2) AND ($3::text IS NULL OR a.request_id ="
+        "   (SELECT request_id FROM requests WHERE authority_id = $1 AND reference = $3))"
+        " ORDER BY a.audit_id DESC LIMIT $4",
+        *(authority, before, reference, limit),
+    )
+    return [Seen(**dict(row)) for row in rows]
