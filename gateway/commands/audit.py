@@ -36,12 +36,13 @@ def verify(settings: Settings, authority: str, expect: str | None) -> None:
     report = with_database(settings, lambda pool: check(pool, authority, now, key=key, expect=expect))
     for fault in report.faults:
         click.echo(f"{authority}: {fault}")
-    signed = (
-        "signed" if report.signed else "not signed: set FRONT_DOOR_AUDIT_KEY" if key is None else "NOT signed"
-    )
+    state = "signed" if report.signed else "NOT signed"
+    if key is None:
+        state = "not signed: set FRONT_DOOR_AUDIT_KEY"
+    head = f"head {report.head} ({state})" if report.head else "no head yet"
     click.echo(
         f"{authority}: {report.entries} rows in {report.batches} batches, {report.waiting} too young to be chained, "
-        f"{len(report.faults)} faults; head {report.head or 'none'} ({signed})"
+        f"{len(report.faults)} faults; {head}"
     )
     if report.faults:
         sys.exit(1)

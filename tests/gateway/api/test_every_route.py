@@ -58,7 +58,7 @@ async def furnish(api, pool):
     for column in columns:
         rows = await pool.fetch(
             f"SELECT DISTINCT {column['column_name']}::text AS id FROM {column['table_name']}"
-            f" WHERE authority_id = 'barnet' AND {column['column_name']} IS NOT NULL LIMIT 3"
+            f" WHERE authority_id = 'barnet' AND {column['column_name']} IS NOT NULL LIMIT 1"
         )
         ids |= {row["id"] for row in rows}
     for column in await pool.fetch(
@@ -67,7 +67,7 @@ async def furnish(api, pool):
     ):
         rows = await pool.fetch(
             f"SELECT {column['column_name']} AS id FROM {column['table_name']} WHERE authority_id = 'barnet'"
-            f" AND {column['column_name']} IS NOT NULL LIMIT 3"
+            f" AND {column['column_name']} IS NOT NULL LIMIT 1"
         )
         ids |= {row["id"] for row in rows}
     return sorted(ids)
@@ -87,6 +87,7 @@ async def snapshot(pool):
     }
 
 
+@pytest.mark.timeout(240)  # some thousand calls
 async def test_no_route_tells_or_changes_anything_of_another_authority(door, database_url, pool):
     """Each id, reference and cursor of Barnet's, in each place of each route, with Northamptonshire's key."""
     async with gateway(door, database_url, courier_poll=30) as api:
@@ -123,10 +124,11 @@ async def test_no_route_tells_or_changes_anything_of_another_authority(door, dat
 def _bodies(endpoint, ids):
     if endpoint.body is None:
         return [None]
-    if "reference" not in endpoint.body.__struct_fields__:
-        return BODIES
+    fields = {*endpoint.body.__struct_fields__}
+    if "reference" not in fields:
+        return [body for body in BODIES if {*body} <= fields and (body or fields)]
     named = [{"reference": each} for each in ids] + [{"phone": "020 8000 0000"}]
-    reason = {"reason": "wibble"} if "reason" in endpoint.body.__struct_fields__ else {}
+    reason = {"reason": "wibble"} if "reason" in fields else {}
     return [{**each, **reason} for each in named]
 
 
@@ -254,6 +256,7 @@ async def test_calling_too_often_is_refused_but_never_for_somebody_in_danger(doo
         assert (await api.call("GET", "/api/v1/services"))[0] == 200  # others are not concerned
 
 
+@pytest.mark.timeout(240)
 async def test_no_answer_that_the_document_does_not_name(door, database_url):
     """Schemathesis over the whole OpenAPI document, against the running gateway with its database."""
     async with (
