@@ -13,10 +13,26 @@ import structlog
 from aiohttp import web
 
 from gateway import postgres
-from gateway.api import callbacks, care, corrections, decisions, docs, openapi, ops, staff, subscriptions
-from gateway.api.auth import KEYS, Keys, authenticate
+from gateway.api import (
+    callbacks,
+    care,
+    corrections,
+    decisions,
+    docs,
+    openapi,
+    ops,
+    privacy,
+    sign_in,
+    staff,
+    subscriptions,
+)
+from gateway.api.auth import CALLERS, Callers, authenticate
 from gateway.api.endpoint import ENDPOINTS, METRICS, Endpoint, add_endpoints, route_name
+from gateway.api.limits import LIMITS, Limits
 from gateway.api.problems import answer_problems
+from gateway.audit.chainer import Chainer
+from gateway.audit.key import audit_key
+from gateway.audit.witness import Witness
 from gateway.clock import Clock, SystemClock
 from gateway.connections import make_lines
 from gateway.delivery.correction import Correcting
@@ -28,12 +44,16 @@ from gateway.delivery.overdue import Overdue
 from gateway.delivery.replay import Replay
 from gateway.delivery.status import StatusSync
 from gateway.delivery.subscribers import Subscribers
+from gateway.demo.people import refuse_development
 from gateway.errors import StoreUnavailable
 from gateway.intake import Intake
 from gateway.metrics import Metrics
+from gateway.oidc.providers import Providers
+from gateway.privacy.retention import retiring
 from gateway.reload import Reload, engine_of
 from gateway.settings import Settings
-from gateway.store.pool import AWAY, open_pool
+from gateway.store import roles
+from gateway.store.pool import AWAY, Pool, connecting, pool_of
 from gateway.store.prepare import prepare
 from gateway.store.writer import Writer
 from gateway.understanding import Understanding
@@ -42,19 +62,34 @@ from routing_rules.door import Door
 
 log = structlog.get_logger()
 
-SURFACES = (staff, decisions, corrections, care, subscriptions, callbacks, ops, openapi, docs)
+SURFACES = (
+    staff,
+    decisions,
+    corrections,
+    care,
+    subscriptions,
+    callbacks,
+    privacy,
+    sign_in,
+    ops,
+    openapi,
+    docs,
+)
 """Each module brings its `ENDPOINTS`."""
 
 MOST_BYTES = 256 * 1024
 DRAINING = web.AppKey("draining", asyncio.Event)
 COURIER = web.AppKey("courier", Courier)
 RELOAD = web.AppKey("reload", Reload)
+COURIER_POOL: web.AppKey[Pool] = web.AppKey("courier_pool")
+INTAKE_POOL: web.AppKey[Pool] = web.AppKey("intake_pool")
 
 
 def build(
     settings: Settings, door: Door, environ: Mapping[str, str], *, clock: Clock | None = None
 ) -> web.Application:
     """The application. Resources open when it starts, in order, and close in reverse."""
+    refuse_development(settings)
     clock = clock or SystemClock()
     metrics = Metrics()
     app = web.Application(middlewares=[_measure, answer_problems, authenticate], client_max_size=MOST_BYTES)
@@ -62,6 +97,8 @@ def build(
     app[ENDPOINTS] = {}
     app[DRAINING] = asyncio.Event()
     app[callbacks.CLOCK] = clock
+    app[sign_in.SETTINGS] = settings
+    app[LIMITS] = Limits(clock, person=settings.person_per_minute, key=settings.key_per_minute)
     app[staff.UNDERSTANDING] = Understanding(door, metrics)
     app[decisions.SUGGESTING] = asyncio.Semaphore(decisions.MOST_AT_ONCE)
     lines = make_lines(door, settings, environ, clock, metrics)
@@ -71,12 +108,15 @@ def build(
     add_endpoints(app, endpoints)
     _add_documents(app, endpoints)
     app.cleanup_ctx.append(lambda app: _store(app, settings))
+    app.cleanup_ctx.append(lambda app: _people(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _witness(app, clock))
     app.cleanup_ctx.append(_places)
     app.cleanup_ctx.append(_lines)
     app.cleanup_ctx.append(lambda app: _subscribers(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _courier(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
     app.cleanup_ctx.append(_watch)
+    app.cleanup_ctx.append(lambda app: _record_keeping(app, settings, clock))
     return app
 
 
@@ -91,13 +131,29 @@ async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None
         url = settings.database_url
         if url is None:
             url = await stack.enter_async_context(postgres.running(postgres.data_folder(settings.data_dir)))
-        pool = await stack.enter_async_context(
-            open_pool(url, size=settings.pool_size + settings.writers + 2, timeout=settings.connect_timeout)
-        )
-        await prepare(pool)
-        app[staff.POOL] = pool
-        app[KEYS] = Keys(pool, app[callbacks.CLOCK])
+        connector = await stack.enter_async_context(connecting(url, timeout=settings.connect_timeout))
+        async with pool_of(connector, size=1) as owner:
+            await prepare(owner)
+        for key, role, size in (
+            (staff.POOL, roles.STAFF, settings.pool_size),
+            (COURIER_POOL, roles.COURIER, settings.pool_size + 1),  # one is held by the witness
+            (INTAKE_POOL, roles.INTAKE, settings.writers),
+        ):
+            app[key] = await stack.enter_async_context(pool_of(connector, size=size, role=role))
         app[ops.CHECKS] = lambda: asyncio.ensure_future(_checks(app))
+        yield
+
+
+async def _people(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    async with Providers(settings.sign_in, clock).running() as providers:
+        app[sign_in.PROVIDERS] = providers
+        app[CALLERS] = Callers(app[staff.POOL], clock, providers, app[staff.UNDERSTANDING], settings)
+        yield
+
+
+async def _witness(app: web.Application, clock: Clock) -> AsyncIterator[None]:
+    async with Witness(app[COURIER_POOL], clock).running() as witness:
+        app[staff.WITNESS] = witness
         yield
 
 
@@ -119,7 +175,7 @@ async def _lines(app: web.Application) -> AsyncIterator[None]:
 
 async def _subscribers(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
     subscribers = Subscribers(
-        app[staff.POOL],
+        app[COURIER_POOL],
         clock,
         app[METRICS],
         lease_margin=settings.lease_margin,
@@ -134,7 +190,7 @@ async def _subscribers(app: web.Application, settings: Settings, clock: Clock) -
 async def _courier(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
     understanding, lines = app[staff.UNDERSTANDING], app[callbacks.LINES]
     courier = Courier(
-        app[staff.POOL],
+        app[COURIER_POOL],
         lines,
         understanding,
         clock,
@@ -146,16 +202,16 @@ async def _courier(app: web.Application, settings: Settings, clock: Clock) -> As
     )
     app[COURIER] = courier
     app[subscriptions.SUBSCRIBERS].wake = courier.wake
-    sync = StatusSync(app[staff.POOL], lines, understanding, clock, app[METRICS], on_handed_on=courier.wake)
+    sync = StatusSync(app[COURIER_POOL], lines, understanding, clock, app[METRICS], on_handed_on=courier.wake)
     app[callbacks.STATUS] = sync
     app[care.REPLAY] = Replay(app[staff.POOL], clock, wake=courier.wake)
     app[corrections.CORRECTING] = Correcting(
         app[staff.POOL], understanding, clock, app[METRICS], wake=courier.wake
     )
-    orphans = Orphans(app[staff.POOL], understanding, clock, wake=courier.wake)
+    orphans = Orphans(app[COURIER_POOL], understanding, clock, wake=courier.wake)
     app[RELOAD].on_swapped += [sync.follow, orphans.look]
-    overdue = Overdue(app[staff.POOL], understanding, clock, Health(lines), wake=courier.wake)
-    ladder = Ladder(app[staff.POOL], understanding, clock, app[METRICS], wake=courier.wake)
+    overdue = Overdue(app[COURIER_POOL], understanding, clock, Health(lines), wake=courier.wake)
+    ladder = Ladder(app[COURIER_POOL], understanding, clock, app[METRICS], wake=courier.wake)
     async with (
         courier.running(settings.drain),
         sync.polling(),
@@ -167,7 +223,7 @@ async def _courier(app: web.Application, settings: Settings, clock: Clock) -> As
 
 
 async def _intake(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
-    writer = Writer(app[staff.POOL], app[METRICS], batch=settings.batch, most_waiting=settings.max_in_flight)
+    writer = Writer(app[INTAKE_POOL], app[METRICS], batch=settings.batch, most_waiting=settings.max_in_flight)
     app[staff.INTAKE] = Intake(
         app[staff.UNDERSTANDING],
         writer,
@@ -183,8 +239,21 @@ async def _intake(app: web.Application, settings: Settings, clock: Clock) -> Asy
 async def _watch(app: web.Application) -> AsyncIterator[None]:
     organisations, subscribers = app[callbacks.LINES], app[subscriptions.SUBSCRIBERS]
     async with watching(
-        app[staff.POOL], app[METRICS], app[callbacks.CLOCK], lambda: [*organisations, *subscribers.lines]
+        app[COURIER_POOL], app[METRICS], app[callbacks.CLOCK], lambda: [*organisations, *subscribers.lines]
     ):
+        yield
+
+
+async def _record_keeping(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    chainer = Chainer(
+        app[COURIER_POOL],
+        clock,
+        app[METRICS],
+        lambda: app[staff.UNDERSTANDING].door.authorities,
+        key=await asyncio.to_thread(audit_key, settings),
+    )
+    understanding = app[staff.UNDERSTANDING]
+    async with chainer.running(), retiring(app[staff.POOL], clock, lambda: understanding.door.authorities):
         yield
 
 

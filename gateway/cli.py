@@ -15,9 +15,11 @@ from msgspec.structs import replace
 import gateway
 from gateway import logs
 from gateway.commands import care, rules, understanding
+from gateway.commands.audit import audit
 from gateway.commands.corrections import corrections
 from gateway.commands.database import with_database
 from gateway.commands.keys import keys
+from gateway.commands.privacy import privacy
 from gateway.commands.replay import replay
 from gateway.errors import GatewayError
 from gateway.rules import load_door
@@ -66,6 +68,8 @@ main.add_command(care.deliveries)
 main.add_command(care.alarms)
 main.add_command(corrections)
 main.add_command(replay)
+main.add_command(audit)
+main.add_command(privacy)
 main.add_command(understanding.evaluate)
 main.add_command(understanding.train)
 main.add_command(rules.check)

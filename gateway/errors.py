@@ -5,6 +5,7 @@ GatewayError
 ├── StoreUnavailable     the database cannot be reached or did not answer: nothing was acknowledged
 ├── Overloaded           more is in flight than this process takes; try again shortly
 ├── NotFound             no such thing in this authority
+├── Forbidden            the caller is known, and may not
 ├── InvalidInput         what was sent cannot be taken; says where and why
 └── Conflict             what was asked does not fit what is there
     ├── KeyInFlight      the same idempotency key is being worked on right now
@@ -40,6 +41,10 @@ class Overloaded(GatewayError):
 
 class NotFound(GatewayError):
     """There is no such thing, or it belongs to another authority."""
+
+
+class Forbidden(GatewayError):
+    """The caller is known, and this is not theirs to do."""
 
 
 class InvalidInput(GatewayError):

@@ -118,6 +118,15 @@ class Metrics:
             ["authority"],
             registry=r,
         )
+        self.audit_entries = Gauge(
+            "front_door_audit_entries", "Rows in the audit chain; it only rises", ["authority"], registry=r
+        )
+        self.audit_chained_at = Gauge(
+            "front_door_audit_chained_timestamp_seconds",
+            "When this process last added to the audit chain (unix time)",
+            ["authority"],
+            registry=r,
+        )
         self.statuses = Counter(
             "front_door_status_updates",
             "What organisations told us, by what we could make of it",

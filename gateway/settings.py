@@ -15,10 +15,13 @@ import msgspec
 from rapidfuzz import process
 
 from gateway.errors import StartError
+from gateway.oidc.provider import Provider
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Hours = Annotated[float, msgspec.Meta(gt=0, le=24)]
+Minutes = Annotated[float, msgspec.Meta(gt=0, le=24 * 60)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     batch: Positive = 128
     """Most requests in one commit."""
     pool_size: Positive = 8
-    """Connections for reading and for the courier."""
+    """Connections for staff and citizens, and as many again for the courier."""
     max_in_flight: Positive = 1024
     """Intake held at once; past it the answer is 503 with Retry-After."""
     courier_poll: Seconds = 0.3
@@ -54,6 +57,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds to reach one database host."""
     private_subscribers: bool = False
     """Let subscriptions lead to this machine and to private networks, and go by http://: for development and tests."""
+    sign_in: tuple[Provider, ...] = ()
+    """Where people sign in: tables `[[sign_in]]` in the file, or a JSON array in FRONT_DOOR_SIGN_IN."""
+    session_hours: Hours = 10.0
+    """Hours after which a person must sign in again."""
+    session_idle_minutes: Minutes = 60.0
+    """Minutes without a call after which they must too."""
+    person_per_minute: Positive = 600
+    """Calls a minute that each person may make of each process."""
+    key_per_minute: Positive = 600_000
+    """Calls a minute of each API key that has no limit of its own."""
+    audit_key: Annotated[str, msgspec.Meta(min_length=32)] | None = None
+    """A secret that signs how long the audit is. The embedded database has one of its own in `data_dir`."""
     log_level: str = "info"
 
 
@@ -76,13 +91,22 @@ def load(environ: Mapping[str, str], file: Path | None = None, **overrides: Any)
     for variable, value in environ.items():
         if variable.startswith(PREFIX):
             key = variable.removeprefix(PREFIX).lower()
-            values[key], sources[key] = value, variable
+            values[key], sources[key] = _from_environment(key, value), variable
     for key, value in overrides.items():
         if value is not None:
             values[key], sources[key] = value, f"--{key.replace('_', '-')}"
     for key, value in values.items():
         _check(key, value, names, sources[key])
     return _convert(values)
+
+
+def _from_environment(key: str, value: str) -> Any:
+    if key != "sign_in":
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError as error:
+        raise StartError(f"{PREFIX}SIGN_IN: not JSON: {error}") from None
 
 
 def _check(key: str, value: Any, names: set[str], source: str) -> None:

@@ -14,6 +14,7 @@ from gateway.intake import KEY_LIFE
 from gateway.metrics import Metrics
 from gateway.store.claims import backlog
 from gateway.store.pool import AWAY, Pool
+from gateway.store.sessions import forget_ended
 from gateway.store.writer import forget_keys
 
 log = structlog.get_logger()
@@ -50,9 +51,10 @@ async def _lag(metrics: Metrics) -> None:
 
 
 async def _forget(pool: Pool, clock: Clock) -> None:
-    """Idempotency keys past their published life are deleted, hour by hour."""
+    """Idempotency keys past their published life, and sessions that have ended, are deleted, hour by hour."""
     while True:
         try:
+            await forget_ended(pool, clock.now())
             if forgotten := await forget_keys(pool, clock.now() - KEY_LIFE):
                 log.info("idempotency keys forgotten", keys=forgotten)
         except AWAY:

@@ -18,6 +18,7 @@ from routing_rules.errors import Clash, MissingValue, RulesErrors
 from routing_rules.hours import Hours, HoursTable, Nation
 from routing_rules.matching import Clocks, ReadyRule, make_ready
 from routing_rules.organisation import Contact, Organisation
+from routing_rules.people import People, Retention
 from routing_rules.routes import Route, RoutesTable, SignpostsTable
 from routing_rules.rules import RulesTable
 from routing_rules.toml_files import Errors, Source
@@ -103,6 +104,8 @@ class AuthorityTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The contact centre's."""
     safeguarding: Safeguarding
     thresholds: Thresholds = Thresholds()
+    people: People = People()
+    retention: Retention = Retention()
     wording: dict[str, Wording] = {}
     """Service → words, for each service in which a person may be in danger."""
 

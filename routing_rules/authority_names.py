@@ -53,6 +53,7 @@ def _check_settings(
                     "organisation", rung.tell, organisations, "safeguarding", "ladder", index, "tell"
                 )
             )
+    _check_people(settings, source, organisations, catalogue, errors)
     for index, gss in enumerate(settings.gss):
         if gss not in local_authorities():
             errors.append(source.unknown("GSS code", gss, local_authorities(), "gss", index))
@@ -63,6 +64,24 @@ def _check_settings(
         if entry.dangerous and code not in settings.wording:
             message = f"there is no wording for {code!r}, in which a person may be in danger"
             errors.append(MissingValue(source.path, source.line("wording") or 1, message))
+
+
+def _check_people(
+    settings: AuthorityTable,
+    source: Source,
+    organisations: Collection[str],
+    catalogue: Catalogue,
+    errors: Errors,
+) -> None:
+    for service in settings.retention.services:
+        if service not in catalogue.services:
+            errors.append(
+                source.unknown("service", service, catalogue.services, "retention", "services", service)
+            )
+    for index, grant in enumerate(settings.people.grants):
+        if grant.organisation is not None and grant.organisation not in organisations:
+            path = ("people", "grants", index, "organisation")
+            errors.append(source.unknown("organisation", grant.organisation, organisations, *path))
 
 
 def _check_routes(

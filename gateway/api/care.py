@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.api.callbacks import CLOCK
-from gateway.api.endpoint import CALLER, Auth, Endpoint, json_answer
+from gateway.api.endpoint import CALLER, Auth, Endpoint, Limit, json_answer
 from gateway.api.reading import checked_text, read_body, read_query
 from gateway.api.staff import POOL, UNDERSTANDING
 from gateway.delivery import ladder
@@ -246,6 +246,7 @@ ENDPOINTS = [
         path="/api/v1/alarms/{referral_id}/acknowledge",
         handler=answer_alarm,
         auth=Auth.KEY,
+        limit=Limit.NEVER,
         tag="Safeguarding",
         summary="Answer an alarm, by name",
         body=Answered,

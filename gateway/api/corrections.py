@@ -10,8 +10,9 @@ import msgspec
 from aiohttp import web
 
 from gateway.api.endpoint import CALLER, Auth, Endpoint, json_answer
+from gateway.api.masking import WORDS
 from gateway.api.reading import checked_text, read_body, read_query
-from gateway.api.staff import POOL, UNDERSTANDING
+from gateway.api.staff import POOL, UNDERSTANDING, WITNESS
 from gateway.delivery.correction import Changed, Correcting, Wanted
 from gateway.errors import NotFound
 from gateway.model import State
@@ -106,6 +107,9 @@ async def listing(request: web.Request) -> web.Response:
         rows = await corrections.listing(pool, authority, which, before=query.cursor, limit=query.limit + 1)
     page = rows[: query.limit]
     more = page[-1].correction_id if len(rows) > query.limit else None
+    if page:
+        listed = {"corrections": [str(row.correction_id) for row in page]}
+        await request.app[WITNESS].saw(request[CALLER], "listed", fields=[WORDS], detail=listed)
     return json_answer(CorrectionPage(pairs=pairs, items=page, next=more))
 
 

@@ -11,8 +11,9 @@ from aiohttp import web
 
 from gateway.api.callbacks import CLOCK
 from gateway.api.endpoint import CALLER, Auth, Endpoint, json_answer
+from gateway.api.masking import WORDS
 from gateway.api.reading import checked_text, read_body
-from gateway.api.staff import MOST_CHARACTERS, POOL, UNDERSTANDING, Channel
+from gateway.api.staff import MOST_CHARACTERS, POOL, UNDERSTANDING, WITNESS, Channel
 from gateway.errors import InvalidInput, NotFound, Overloaded
 from gateway.identifiers import read_reference
 from gateway.store.decisions import Change, read_decision
@@ -109,6 +110,9 @@ async def explanation(request: web.Request) -> web.Response:
         found = await read_decision(request.app[POOL], request[CALLER].authority, reference)
     if found is None:
         raise NotFound(f"there is no request {reference}")
+    await request.app[WITNESS].saw(
+        request[CALLER], "read", request_id=found.request_id, fields=[WORDS], detail={"what": "explanation"}
+    )
     door = request.app[UNDERSTANDING].door
     sentences = [*door.explain(found.decision), *(_changed(change, door) for change in found.changes)]
     return json_answer(

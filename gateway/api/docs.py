@@ -23,7 +23,12 @@ SECURITY: Final = {
 PROBLEMS: Final = {
     "invalid": "A field cannot be taken. `errors` says which, by JSON pointer, and why. Mend it and send again.",
     "not-json": "The body is not JSON, or is not called JSON in Content-Type.",
-    "unauthorised": "No API key was sent, or it is not known, or it was revoked.",
+    "unauthorised": "Nobody is signed in: no API key, token or session was sent, or it is not known, or has ended.",
+    "forbidden": "You are known, but your role may not do this, or this is not your organisation's.",
+    "cross-site": "A call with the session's cookie must come from our own pages and carry the header Front-Door-Csrf: 1.",
+    "too-many": "You have called too often. RateLimit-Policy says how often is fine. Wait for Retry-After. A citizen in "
+    "danger is never turned away by this.",
+    "sign-in-away": "The provider that people sign in with does not answer. API keys and open sessions still work.",
     "not-found": "There is no such thing in your authority.",
     "bad-key": "Idempotency-Key must have 1 to 255 printable ASCII characters.",
     "conflict": "A request with the same Idempotency-Key is being answered right now. Wait for Retry-After.",

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from gateway.callers import STAFF, Caller, Role
 from gateway.metrics import Metrics
-from gateway.store.keys import Caller
 
 METRICS = web.AppKey("metrics", Metrics)
 CALLER = web.RequestKey("caller", Caller)
@@ -24,9 +24,20 @@ class Auth(enum.Enum):
     PUBLIC = "public"
     """Anyone: it tells nothing of any citizen."""
     KEY = "key"
-    """Holders of an API key, within its authority."""
+    """Staff who signed in, and software with an API key, within their authority; `roles` says which."""
     SIGNED = "signed"
     """The organisation itself: its adapter checks the signature or token."""
+
+
+class Limit(enum.Enum):
+    """Whether calling too often is refused."""
+
+    CALLER = "caller"
+    """By caller."""
+    UNLESS_DANGER = "unless danger"
+    """By caller, and the handler itself asks `refuse_if_over` once it knows that nobody is in danger."""
+    NEVER = "never"
+    """Somebody may be in danger."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +50,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     auth: Auth
     tag: str
+    roles: tuple[Role, ...] = STAFF
+    """For `Auth.KEY`: who may call."""
+    own_staff: bool = False
+    """Whether organisations' own staff (`Caller.organisation`) may call. Then everything it reads goes through
+    `scoped(…, organisation=caller.organisation)`."""
+    limit: Limit = Limit.CALLER
     description: str = ""
     body: Any = None
     """The msgspec type of the JSON body."""

@@ -11,7 +11,8 @@ import msgspec
 from aiohttp import web
 
 import gateway
-from gateway.api.endpoint import Auth, Endpoint, json_answer
+from gateway.api.cookies import SESSION
+from gateway.api.endpoint import Auth, Endpoint, Limit, json_answer
 from gateway.api.problems import MEDIA_TYPE, Problem
 
 _REFERENCE: Final = "#/components/schemas/{name}"
@@ -47,7 +48,19 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "components": {
             "schemas": {name: schema for name, schema in components.items() if name not in queries},
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "From `front-door keys create`."}
+                "key": {"type": "http", "scheme": "bearer", "description": "From `front-door keys create`."},
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "An access token of one of the authority's sign-in providers.",
+                },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": SESSION,
+                    "description": "From `/sign-in`, for browsers. Changes need the header `Front-Door-Csrf: 1` as well.",
+                },
             },
         },
     }
@@ -63,9 +76,9 @@ def _operation(
         "parameters": _parameters(endpoint, path, components),
         "responses": {
             **{str(status): _answer(status, endpoint, schema_of) for status in endpoint.answers},
-            **{str(status): _problem(status) for status in (*endpoint.problems, 500)},
+            **{str(status): _problem(status) for status in _problems(endpoint)},
         },
-        "security": [{"key": []}] if endpoint.auth is Auth.KEY else [],
+        "security": [{"key": []}, {"token": []}, {"session": []}] if endpoint.auth is Auth.KEY else [],
     }
     if endpoint.description:
         operation["description"] = endpoint.description
@@ -75,6 +88,14 @@ def _operation(
             "content": {"application/json": {"schema": schema_of[id(endpoint.body)]}},
         }
     return operation
+
+
+def _problems(endpoint: Endpoint) -> list[int]:
+    """What a route says of itself, and what signing in brings with it."""
+    found = {*endpoint.problems, 500}
+    if endpoint.auth is Auth.KEY:
+        found |= {401, 403, 503} if endpoint.limit is Limit.NEVER else {401, 403, 429, 503}
+    return sorted(found - endpoint.answers.keys())
 
 
 def _operation_id(method: str, path: str) -> str:

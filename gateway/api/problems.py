@@ -15,6 +15,7 @@ from aiohttp import web
 from adapters.base import CallbackRejected
 from gateway import errors
 from gateway.api.endpoint import METRICS, route_name
+from gateway.oidc.keys import ProviderAway
 
 log = structlog.get_logger()
 
@@ -148,6 +149,12 @@ def _from_gateway(raised: Exception) -> ProblemError:  # noqa: PLR0911  one answ
             )
         case errors.NotFound():
             return problem(404, "not-found", "Not found", detail)
+        case errors.Forbidden():
+            return problem(403, "forbidden", "Not yours to do", detail)
+        case ProviderAway():
+            return problem(
+                503, "sign-in-away", "Signing in does not work", detail, headers={"Retry-After": "10"}
+            )
         case errors.InvalidInput():
             return invalid(detail, raised.pointer)
         case errors.KeyReused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import os
@@ -11,9 +12,13 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from gateway.api.endpoint import CALLER, Auth, Endpoint, json_answer
+from gateway.api.endpoint import CALLER, Auth, Endpoint, Limit, json_answer
+from gateway.api.limits import STANDING, refuse_if_over
+from gateway.api.masking import HIDDEN, WORDS, fields_shown, shown, summary
 from gateway.api.problems import invalid
 from gateway.api.reading import checked_text, idempotency_key, read_body, read_query, trace_id
+from gateway.audit.witness import Witness
+from gateway.callers import EVERYBODY
 from gateway.errors import NotFound
 from gateway.identifiers import read_reference
 from gateway.intake import Answer, Incoming, Intake
@@ -26,6 +31,7 @@ from routing_rules.postcodes import normalise
 INTAKE = web.AppKey("intake", Intake)
 POOL: web.AppKey[Pool] = web.AppKey("pool")
 UNDERSTANDING = web.AppKey("understanding", Understanding)
+WITNESS = web.AppKey("witness", Witness)
 
 MOST_CHARACTERS = 10_000
 
@@ -137,6 +143,7 @@ async def create(request: web.Request) -> web.Response:
         provider=body.provider,
     )
     caller = request[CALLER]
+    await _refuse_if_over(request, incoming)
     outcome = await request.app[INTAKE].accept(
         caller.authority,
         incoming,
@@ -147,6 +154,18 @@ async def create(request: web.Request) -> web.Response:
     headers = {"Idempotency-Replayed": "true"} if outcome.replayed else {}
     reference = msgspec.json.decode(outcome.answer, type=_Reference).reference
     return json_answer(outcome.answer, 201, {"Location": f"/api/v1/requests/{reference}", **headers})
+
+
+async def _refuse_if_over(request: web.Request, incoming: Incoming) -> None:
+    """Refuse who calls too often, unless somebody may be in danger."""
+    if not request[STANDING].over:
+        return
+    door = request.app[UNDERSTANDING].door
+    service = door.catalogue.services.get(incoming.service or "")
+    if service is not None and service.dangerous:
+        return
+    if await asyncio.to_thread(door.find_danger, incoming.text) is None:
+        refuse_if_over(request)
 
 
 class _Reference(msgspec.Struct):
@@ -160,10 +179,24 @@ async def read(request: web.Request) -> web.Response:
     if reference is None:
         raise NotFound("this is no reference; check it again with the person who gave it")
     with unavailable_is_clear():
-        found = await read_request(request.app[POOL], request[CALLER].authority, reference)
+        found = await read_request(
+            request.app[POOL],
+            request[CALLER].authority,
+            reference,
+            organisation=request[CALLER].organisation,
+        )
     if found is None:
         raise NotFound(f"there is no request {reference}")
-    return json_answer(found)
+    caller = request[CALLER]
+    answer = shown(found, caller, request.app[UNDERSTANDING].door.authorities[caller.authority])
+    await request.app[WITNESS].saw(
+        caller,
+        "read",
+        request_id=found.request_id,
+        fields=fields_shown(answer),
+        trace_id=trace_id(request, os.urandom(16).hex()),
+    )
+    return json_answer(answer)
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -177,18 +210,25 @@ async def listing(request: web.Request) -> web.Response:
             before=before,
             limit=query.limit + 1,
             state=query.state.value if query.state else None,
+            organisation=request[CALLER].organisation,
         )
     page, more = rows[: query.limit], len(rows) > query.limit
+    caller = request[CALLER]
+    place = request.app[UNDERSTANDING].door.authorities[caller.authority]
+    words = [summary(row, caller, place) for row in page]
+    if any(each != HIDDEN for each in words):
+        listed = {"requests": [str(row.request_id) for row in page]}
+        await request.app[WITNESS].saw(caller, "listed", fields=[WORDS], detail=listed)
     items = [
         Summary(
             reference=row.reference,
             channel=row.channel,
-            text=row.text[:200],
+            text=text,
             emergency=row.emergency,
             created_at=row.created_at,
             referrals=row.referrals,
         )
-        for row in page
+        for row, text in zip(page, words, strict=True)
     ]
     return json_answer(Page(items=items, next=_cursor(page[-1].request_id) if more else None))
 
@@ -238,6 +278,7 @@ ENDPOINTS = [
         path="/api/v1/requests",
         handler=create,
         auth=Auth.KEY,
+        limit=Limit.UNLESS_DANGER,
         tag="Requests",
         summary="Take a citizen's request",
         description="Understands the words, decides who answers for it, and stores all of it before it answers. "
@@ -255,6 +296,8 @@ ENDPOINTS = [
         path="/api/v1/requests",
         handler=listing,
         auth=Auth.KEY,
+        roles=EVERYBODY,
+        own_staff=True,
         tag="Requests",
         summary="List requests, newest first",
         query=ListQuery,
@@ -266,10 +309,13 @@ ENDPOINTS = [
         path="/api/v1/requests/{reference}",
         handler=read,
         auth=Auth.KEY,
+        roles=EVERYBODY,
+        own_staff=True,
         tag="Requests",
         summary="Read a request",
         description="With its decision, referrals, deliveries and what happened. Case, spaces and look-alike letters "
-        "in the reference do not matter.",
+        "in the reference do not matter. Commissioners and auditors see no citizen's details, an organisation's own people "
+        "those that its file lists; `masked` says what is missing. Each reading is written down.",
         answers={200: RequestRow},
         problems=(401, 404, 503),
     ),
@@ -278,6 +324,8 @@ ENDPOINTS = [
         path="/api/v1/services",
         handler=services,
         auth=Auth.KEY,
+        roles=EVERYBODY,
+        own_staff=True,
         tag="Catalogue",
         summary="Every service a citizen can need",
         answers={200: list[ServiceInfo]},
@@ -288,6 +336,8 @@ ENDPOINTS = [
         path="/api/v1/organisations",
         handler=organisations,
         auth=Auth.KEY,
+        roles=EVERYBODY,
+        own_staff=True,
         tag="Catalogue",
         summary="The organisations behind this authority's door",
         answers={200: list[OrganisationInfo]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
@@ -22,12 +23,14 @@ from gateway.api.endpoint import CALLER, Auth, Endpoint, json_answer
 from gateway.api.problems import invalid
 from gateway.api.reading import checked_text, read_body
 from gateway.api.staff import POOL
+from gateway.callers import LEAD
 from gateway.delivery.subscribers import Subscribers
 from gateway.errors import Conflict, NotFound
 from gateway.identifiers import uuid7
 from gateway.store import notices
 from gateway.store import subscriptions as store
-from gateway.store.pool import unavailable_is_clear
+from gateway.store.pool import Connection, unavailable_is_clear
+from gateway.store.scope import scoped
 from gateway.store.subscriptions import KINDS, Subscription
 
 log = structlog.get_logger()
@@ -84,7 +87,7 @@ async def create(request: web.Request) -> web.Response:
     caller, now, secret = request[CALLER], request.app[CLOCK].now(), _new_secret()
     subscription_id = uuid7(now)
     with unavailable_is_clear():
-        async with request.app[POOL].acquire() as connection, connection.transaction():
+        async with _scoped(request) as connection:
             await store.add(
                 connection,
                 caller.authority,
@@ -105,14 +108,16 @@ async def create(request: web.Request) -> web.Response:
 async def listing(request: web.Request) -> web.Response:
     """GET /api/v1/subscriptions."""
     with unavailable_is_clear():
-        return json_answer(await store.listing(request.app[POOL], request[CALLER].authority))
+        async with _scoped(request) as connection:
+            found = await store.listing(connection, request[CALLER].authority)
+    return json_answer(found)
 
 
 async def remove(request: web.Request) -> web.Response:
     """DELETE /api/v1/subscriptions/{subscription_id}."""
     subscription_id = _id(request)
     with unavailable_is_clear():
-        async with request.app[POOL].acquire() as connection, connection.transaction():
+        async with _scoped(request) as connection:
             now = request.app[CLOCK].now()
             if not await store.remove(connection, request[CALLER].authority, subscription_id, now):
                 raise _unknown(subscription_id)
@@ -126,7 +131,7 @@ async def rotate(request: web.Request) -> web.Response:
     subscription_id, secret = _id(request), _new_secret()
     until = request.app[CLOCK].now() + BOTH_VALID
     with unavailable_is_clear():
-        async with request.app[POOL].acquire() as connection:
+        async with _scoped(request) as connection:
             if not await store.rotate(connection, request[CALLER].authority, subscription_id, secret, until):
                 raise _unknown(subscription_id)
         await request.app[SUBSCRIBERS].refresh()
@@ -138,7 +143,7 @@ async def enable(request: web.Request) -> web.Response:
     """POST /api/v1/subscriptions/{subscription_id}/enable."""
     subscription_id = _id(request)
     with unavailable_is_clear():
-        async with request.app[POOL].acquire() as connection:
+        async with _scoped(request) as connection:
             now = request.app[CLOCK].now()
             if not await store.enable(connection, request[CALLER].authority, subscription_id, now):
                 raise _unknown(subscription_id)
@@ -159,7 +164,7 @@ async def test(request: web.Request) -> web.Response:
     }
     with unavailable_is_clear():
         await _live(request, subscription_id)
-        async with request.app[POOL].acquire() as connection:
+        async with _scoped(request) as connection:
             name = authority, subscription_id
             if not await notices.add(connection, name, webhook_id, notice, now):
                 raise _unknown(subscription_id)
@@ -188,12 +193,17 @@ def _check_kinds(kinds: Sequence[str]) -> None:
             raise invalid(f"there is no kind {kind!r}; there are: {', '.join(KINDS)}", f"/kinds/{index}")
 
 
+def _scoped(request: web.Request) -> AbstractAsyncContextManager[Connection]:
+    return scoped(request.app[POOL], request[CALLER].authority)
+
+
 def _new_secret() -> str:
     return PREFIX + base64.b64encode(os.urandom(32)).decode()
 
 
 async def _found(request: web.Request, subscription_id: UUID) -> Subscription:
-    found = await store.one(request.app[POOL], request[CALLER].authority, subscription_id)
+    async with _scoped(request) as connection:
+        found = await store.one(connection, request[CALLER].authority, subscription_id)
     if found is None:
         raise _unknown(subscription_id)
     return found
@@ -231,6 +241,7 @@ ENDPOINTS = [
         path="/api/v1/subscriptions",
         handler=create,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Be told what happens",
         description="Standard Webhooks (standardwebhooks.com). Each event is posted as "
@@ -258,6 +269,7 @@ ENDPOINTS = [
         path=_ONE,
         handler=remove,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Be told no more",
         description="Its secret is deleted, and what had not been sent is not sent.",
@@ -269,6 +281,7 @@ ENDPOINTS = [
         path=f"{_ONE}/rotate-secret",
         handler=rotate,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Change the secret",
         description="For 24 hours notices carry signatures by both, new and old.",
@@ -280,6 +293,7 @@ ENDPOINTS = [
         path=f"{_ONE}/enable",
         handler=enable,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Be told again",
         description="After it was disabled. Events since then are not sent; those given up before can be replayed.",
@@ -291,6 +305,7 @@ ENDPOINTS = [
         path=f"{_ONE}/test",
         handler=test,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Send a test event",
         description="Of type `test`, whatever the kinds.",
@@ -302,6 +317,7 @@ ENDPOINTS = [
         path=f"{_ONE}/replay",
         handler=replay,
         auth=Auth.KEY,
+        roles=LEAD,
         tag=_TAG,
         summary="Send what was given up again",
         description="One by one, or to see them: /api/v1/deliveries.",

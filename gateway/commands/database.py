@@ -13,8 +13,9 @@ from gateway import postgres
 from gateway.errors import NotFound
 from gateway.rules import load_door
 from gateway.settings import Settings
-from gateway.store.pool import Pool, open_pool, unavailable_is_clear
+from gateway.store.pool import Pool, connecting, pool_of, unavailable_is_clear
 from gateway.store.prepare import prepare
+from gateway.store.roles import STAFF
 from routing_rules.authority import Authority
 
 T = TypeVar("T")
@@ -23,7 +24,10 @@ T = TypeVar("T")
 def with_database(
     settings: Settings, work: Callable[[Pool], Coroutine[Any, Any, T]], *, migrated: bool = True
 ) -> T:
-    """Run `work` with a pool; first bring the schema up to date, unless `migrated` is false."""
+    """Run `work` with a pool that reads and writes through `scoped`; first bring the schema up to date.
+
+    With `migrated` false the schema stays as it is, and the pool is the database's owner's.
+    """
 
     async def run() -> T:
         async with AsyncExitStack() as stack:
@@ -31,9 +35,12 @@ def with_database(
             if url is None:
                 folder = postgres.data_folder(settings.data_dir)
                 url = await stack.enter_async_context(postgres.running(folder))
-            pool = await stack.enter_async_context(open_pool(url, size=2, timeout=settings.connect_timeout))
+            connector = await stack.enter_async_context(connecting(url, timeout=settings.connect_timeout))
             if migrated:
-                await prepare(pool)
+                async with pool_of(connector, size=1) as owner:
+                    await prepare(owner)
+            role = STAFF if migrated else None
+            pool = await stack.enter_async_context(pool_of(connector, size=2, role=role))
             with unavailable_is_clear():
                 return await work(pool)
 

@@ -6,12 +6,14 @@ from uuid import UUID
 
 import click
 
+from gateway.callers import Role
 from gateway.clock import SystemClock
-from gateway.commands.database import known_authority, with_database
+from gateway.commands.database import known_authority, known_organisation, the_authority, with_database
 from gateway.errors import NotFound
 from gateway.settings import Settings
 from gateway.store.keys import create_key, list_keys, revoke_key
 from gateway.store.pool import Pool
+from gateway.store.scope import scoped
 
 
 @click.group()
@@ -22,14 +24,36 @@ def keys() -> None:
 @keys.command()
 @click.option("--authority", required=True)
 @click.option("--name", required=True, help="What uses it; shown in every event it causes.")
+@click.option(
+    "--role", type=click.Choice([role.value for role in Role]), default="machine", show_default=True
+)
+@click.option("--organisation", help="For an organisation's own software: it sees what is its own.")
+@click.option("--per-minute", type=click.IntRange(min=1), help="Most calls a minute.")
 @click.pass_obj
-def create(settings: Settings, authority: str, name: str) -> None:
+def create(
+    settings: Settings,
+    authority: str,
+    name: str,
+    role: str,
+    organisation: str | None,
+    per_minute: int | None,
+) -> None:
     """Make a key and print it. It is shown this once."""
-    known_authority(settings, authority)
+    place = the_authority(settings, authority)
+    if organisation is not None:
+        known_organisation(place, organisation)
 
     async def run(pool: Pool) -> str:
-        async with pool.acquire() as connection:
-            return await create_key(connection, authority, name, SystemClock().now())
+        async with scoped(pool, authority) as connection:
+            return await create_key(
+                connection,
+                authority,
+                name,
+                SystemClock().now(),
+                role=Role(role),
+                organisation=organisation,
+                per_minute=per_minute,
+            )
 
     click.echo(with_database(settings, run))
 
@@ -40,8 +64,10 @@ def create(settings: Settings, authority: str, name: str) -> None:
 def listing(settings: Settings, authority: str) -> None:
     """List an authority's keys."""
     known_authority(settings, authority)
-    for key_id, name, made, revoked in with_database(settings, lambda pool: list_keys(pool, authority)):
-        click.echo(f"{key_id}  {made:%Y-%m-%d %H:%M}  {'revoked' if revoked else 'live   '}  {name}")
+    for key in with_database(settings, lambda pool: list_keys(pool, authority)):
+        state = "revoked" if key.revoked_at else "live   "
+        whose = f"{key.role}, {key.organisation}" if key.organisation else key.role
+        click.echo(f"{key.key_id}  {key.created_at:%Y-%m-%d %H:%M}  {state}  {key.name} ({whose})")
 
 
 @keys.command()

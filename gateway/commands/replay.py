@@ -22,6 +22,7 @@ from gateway.settings import Settings
 from gateway.store import decisions
 from gateway.store.decisions import Past
 from gateway.store.pool import Connection, Pool
+from gateway.store.roles import COURIER
 from routing_rules.door import Door
 
 
@@ -75,6 +76,7 @@ async def _through(pool: Pool, door: Door, authority: str | None, begin: datetim
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
+        await _as_courier(connection)
         async for past in _all(connection, authority, begin):
             moved = compare(past.decision, decide_again(past, door))
             tally.add(past, moved)
@@ -83,13 +85,25 @@ async def _through(pool: Pool, door: Door, authority: str | None, begin: datetim
     return tally
 
 
+async def _as_courier(connection: Connection) -> None:
+    """Take the role that reads every authority's requests."""
+    try:
+        await connection.execute("SELECT set_config('role', $1, true)", COURIER)
+    except asyncpg.PostgresError:
+        raise _no_requests() from None
+
+
+def _no_requests() -> GatewayError:
+    return GatewayError("this database has no requests: front-door migrate was never run on it")
+
+
 async def _all(connection: Connection, authority: str | None, begin: datetime) -> AsyncIterator[Past]:
     try:
         for code in [authority] if authority else await decisions.authorities(connection):
             async for past in decisions.since(connection, code, begin):
                 yield past
-    except asyncpg.UndefinedTableError:
-        raise GatewayError("this database has no requests: front-door migrate was never run on it") from None
+    except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+        raise _no_requests() from None
 
 
 def _table(tally: Tally) -> Table:

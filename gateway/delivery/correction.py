@@ -22,6 +22,7 @@ from gateway.store import corrections
 from gateway.store.corrections import Standing
 from gateway.store.outcomes import add_delivery, add_event
 from gateway.store.pool import Connection, Pool, unavailable_is_clear
+from gateway.store.scope import scoped
 from gateway.understanding import Understanding
 from routing_rules.authority import Authority
 from routing_rules.decision import Action, Facts, Part
@@ -89,7 +90,7 @@ class Correcting:
                 raise NotFound(f"there is no referral {referral_id}")
             _check_open(seen, wanted)
             part = await asyncio.to_thread(self._decide, door, authority, seen, wanted)
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with scoped(self._pool, authority) as connection:
                 now = self._clock.now()
                 there = await corrections.lock(connection, authority, referral_id)
                 if there != seen:

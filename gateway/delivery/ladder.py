@@ -21,6 +21,7 @@ from gateway.store import alarms
 from gateway.store.alarms import Alarm
 from gateway.store.outcomes import add_delivery, add_event
 from gateway.store.pool import AWAY, Pool, unavailable_is_clear
+from gateway.store.scope import scoped
 from gateway.understanding import Understanding
 from routing_rules.authority import Authority
 
@@ -141,7 +142,7 @@ async def answer(
     """A named person has it: the alarm rings no more. Raises `NotFound` if none rings, and `StoreUnavailable`."""
     now = clock.now()
     with unavailable_is_clear():
-        async with pool.acquire() as connection, connection.transaction():
+        async with scoped(pool, authority) as connection:
             request_id = await alarms.acknowledge(connection, authority, referral_id, name, now)
             if request_id is None:
                 raise NotFound(f"no alarm rings for referral {referral_id}")

@@ -15,6 +15,7 @@ from gateway.store import letters
 from gateway.store.letters import Letter
 from gateway.store.outcomes import add_event
 from gateway.store.pool import Connection, Pool, unavailable_is_clear
+from gateway.store.scope import scoped
 from gateway.store.subscriptions import is_live
 
 
@@ -32,7 +33,7 @@ class Replay:
         Raises `NotFound`, and `Conflict` unless it is dead or uncertain and its referral is still open.
         """
         with unavailable_is_clear():
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with scoped(self._pool, authority) as connection:
                 letter = await self._lock(connection, authority, delivery_id)
                 await self._send_again(connection, authority, letter, actor, reason)
         self._wake()
@@ -51,7 +52,7 @@ class Replay:
                     self._pool, authority, states=["dead"], organisation=organisation, after=after, limit=200
                 )
                 for found in page:
-                    async with self._pool.acquire() as connection, connection.transaction():
+                    async with scoped(self._pool, authority) as connection:
                         letter = await letters.lock_letter(connection, authority, found.delivery_id)
                         if letter is None or letter.state != "dead" or _needs_nothing(letter):
                             continue
@@ -69,7 +70,7 @@ class Replay:
         """A person asked the organisation: it has it. Raises as `again` does."""
         now = self._clock.now()
         with unavailable_is_clear():
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with scoped(self._pool, authority) as connection:
                 letter = await self._lock(connection, authority, delivery_id)
                 await letters.it_arrived(connection, authority, letter, external_reference, now)
                 detail = {

@@ -24,6 +24,7 @@ from gateway import postgres
 from gateway.clock import SystemClock
 from gateway.demo.client import Caller, Front
 from gateway.demo.ledgers import Effects, read_effects
+from gateway.demo.people import SampleProvider
 from gateway.demo.story import STORY
 from gateway.demo.table import draw, keep_picture
 from gateway.demo.town import Town
@@ -51,7 +52,8 @@ async def run(settings: Settings, *, once: bool, picture: Path | None = None) ->
         console.print(f"Starting stand-in back ends, PostgreSQL and the gateway (data in {data}) …")
         await town.start()
         stack.callback(town.stop)
-        gateway = Gateway(settings, town.connections, data / "demo" / "gateway.log")
+        people = await stack.enter_async_context(SampleProvider(next(iter(door.authorities))).running())
+        gateway = Gateway(settings, town.connections, people, data / "demo" / "gateway.log")
         await stack.enter_async_context(gateway.running(console))
         caller = Caller(gateway.url, {})
         stack.push_async_callback(caller.close)
@@ -74,7 +76,7 @@ async def run(settings: Settings, *, once: bool, picture: Path | None = None) ->
 class Gateway:
     """`front-door serve` as a child, started again if it is killed."""
 
-    def __init__(self, settings: Settings, connections: Path, log: Path) -> None:
+    def __init__(self, settings: Settings, connections: Path, people: SampleProvider, log: Path) -> None:
         self.log = log
         self.url = f"http://{settings.host}:{settings.port}"
         self._environ = {
@@ -83,6 +85,7 @@ class Gateway:
             "FRONT_DOOR_DATA_DIR": str(settings.data_dir),
             "FRONT_DOOR_HOST": settings.host,
             "FRONT_DOOR_PORT": str(settings.port),
+            "FRONT_DOOR_SIGN_IN": msgspec.json.encode([people.provider]).decode(),
         }
 
     @contextlib.asynccontextmanager
@@ -182,6 +185,7 @@ def _say_where(console: Console, gateway: Gateway, keys: dict[str, str], data: P
     console.print(
         f"\nStill serving. Ctrl-C ends it; everything is kept in [bold]{data}[/].\n"
         f"  Pages      {gateway.url}/\n"
+        f"  Sign in    {gateway.url}/sign-in  (sample people, this demo only)\n"
         f"  API docs   {gateway.url}/api/docs\n"
         f"  Metrics    {gateway.url}/metrics\n"
         f"  Try it     curl -s {gateway.url}/api/v1/requests \\\n"

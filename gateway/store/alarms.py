@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.store.pool import Connection, Pool
+from gateway.store.scope import scoped
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,9 +53,11 @@ async def raise_further(connection: Connection, alarm: Alarm, next_at: datetime)
 
 async def ringing(pool: Pool, authority: str) -> list[Alarm]:
     """An authority's unanswered alarms, oldest first."""
-    rows = await pool.fetch(
-        f"{_SELECT} WHERE a.authority_id = $1 AND a.acknowledged_at IS NULL ORDER BY a.opened_at", authority
-    )
+    async with scoped(pool, authority) as connection:
+        rows = await connection.fetch(
+            f"{_SELECT} WHERE a.authority_id = $1 AND a.acknowledged_at IS NULL ORDER BY a.opened_at",
+            authority,
+        )
     return [Alarm(**dict(row)) for row in rows]
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.model import Alarm, Priority, State
 from gateway.store.pool import Connection, Pool
+from gateway.store.scope import scoped
 from routing_rules.decision import Given
 
 
@@ -50,7 +51,8 @@ WHERE r.authority_id = $1 AND r.referral_id = $2
 
 async def look(pool: Pool, authority: str, referral_id: UUID) -> Standing | None:
     """How a referral stands; `None` if there is none."""
-    row = await pool.fetchrow(_STANDING, authority, referral_id)
+    async with scoped(pool, authority) as connection:
+        row = await connection.fetchrow(_STANDING, authority, referral_id)
     return None if row is None else msgspec.convert(dict(row), Standing)
 
 
@@ -205,14 +207,15 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
 
 async def pairs(pool: Pool, authority: str, which: Which) -> list[Pair]:
     """By service pair, commonest first."""
-    rows = await pool.fetch(
-        "SELECT c.service_before, c.service_after, count(*) AS count, max(c.at) AS latest FROM corrections AS c"
-        " WHERE c.authority_id = $1 AND ($2::timestamptz IS NULL OR c.at >= $2)"
-        " AND ($3::text IS NULL OR c.service_before = $3) AND ($4::text IS NULL OR c.service_after = $4)"
-        " GROUP BY c.service_before, c.service_after"
-        " ORDER BY count(*) DESC, c.service_after, c.service_before NULLS FIRST",
-        *(authority, *which.values),
-    )
+    async with scoped(pool, authority) as connection:
+        rows = await connection.fetch(
+            "SELECT c.service_before, c.service_after, count(*) AS count, max(c.at) AS latest FROM corrections AS c"
+            " WHERE c.authority_id = $1 AND ($2::timestamptz IS NULL OR c.at >= $2)"
+            " AND ($3::text IS NULL OR c.service_before = $3) AND ($4::text IS NULL OR c.service_after = $4)"
+            " GROUP BY c.service_before, c.service_after"
+            " ORDER BY count(*) DESC, c.service_after, c.service_before NULLS FIRST",
+            *(authority, *which.values),
+        )
     return [Pair(**dict(row)) for row in rows]
 
 
@@ -220,14 +223,15 @@ async def listing(
     pool: Pool, authority: str, which: Which, *, before: UUID | None, limit: int
 ) -> list[Corrected]:
     """A page of single ones, newest first: those older than `before`."""
-    rows = await pool.fetch(
-        "SELECT c.correction_id, q.reference, c.referral_id, c.text, c.service_before, c.service_after, c.by, c.reason,"
-        " c.at, c.engine FROM corrections AS c JOIN requests AS q USING (authority_id, request_id)"
-        " WHERE c.authority_id = $1 AND ($2::timestamptz IS NULL OR c.at >= $2)"
-        " AND ($3::text IS NULL OR c.service_before = $3) AND ($4::text IS NULL OR c.service_after = $4)"
-        " AND ($5::uuid IS NULL OR c.correction_id < $5) ORDER BY c.correction_id DESC LIMIT $6",
-        *(authority, *which.values, before, limit),
-    )
+    async with scoped(pool, authority) as connection:
+        rows = await connection.fetch(
+            "SELECT c.correction_id, q.reference, c.referral_id, c.text, c.service_before, c.service_after, c.by, c.reason,"
+            " c.at, c.engine FROM corrections AS c JOIN requests AS q USING (authority_id, request_id)"
+            " WHERE c.authority_id = $1 AND ($2::timestamptz IS NULL OR c.at >= $2)"
+            " AND ($3::text IS NULL OR c.service_before = $3) AND ($4::text IS NULL OR c.service_after = $4)"
+            " AND ($5::uuid IS NULL OR c.correction_id < $5) ORDER BY c.correction_id DESC LIMIT $6",
+            *(authority, *which.values, before, limit),
+        )
     return [Corrected(**dict(row)) for row in rows]
 
 
@@ -243,14 +247,15 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True):
 
 async def lessons(pool: Pool, authority: str, since: datetime | None) -> list[Lesson]:
     """What there is to learn, in the order it came: of each referral the newest correction, if it stands to this day."""
-    rows = await pool.fetch(
-        "SELECT q.reference, c.text, c.service_before, c.service_after, q.citizen"
-        " FROM corrections AS c JOIN requests AS q USING (authority_id, request_id)"
-        " JOIN referrals AS r USING (authority_id, referral_id)"
-        " WHERE c.authority_id = $1 AND ($2::timestamptz IS NULL OR c.at >= $2) AND r.service = c.service_after"
-        " AND NOT EXISTS (SELECT FROM corrections AS later WHERE later.authority_id = c.authority_id"
-        "   AND later.referral_id = c.referral_id AND later.correction_id > c.correction_id)"
-        " ORDER BY c.correction_id",
-        *(authority, since),
-    )
+    async with scoped(pool, authority) as connection:
+        rows = await connection.fetch(
+            "SELECT q.reference, c.text, c.service_before, c.service_after, q.citizen"
+            " FROM corrections AS c JOIN requests AS q USING (authority_id, request_id)"
+            " JOIN referrals AS r USING (authority_id, referral_id)"
+            " WHERE c.authority_id = $1 AND ($2::timestamptz IS NULL OR c.at >= $2) AND r.service = c.service_after"
+            " AND NOT EXISTS (SELECT FROM corrections AS later WHERE later.authority_id = c.authority_id"
+            "   AND later.referral_id = c.referral_id AND later.correction_id > c.correction_id)"
+            " ORDER BY c.correction_id",
+            *(authority, since),
+        )
     return [Lesson(**dict(row)) for row in rows]

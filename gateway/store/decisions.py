@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.store.pool import Connection, Pool
+from gateway.store.scope import scoped
 from routing_rules.decision import Decision
 
 AT_ONCE: Final = 200
@@ -28,24 +29,28 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
     """One decision and what became of it."""
 
+    request_id: UUID
     decision: Decision
     changes: list[Change]
 
 
 async def read_decision(pool: Pool, authority: str, reference: str) -> Explained | None:
     """The decision of one request; `None` if there is no such request."""
-    row = await pool.fetchrow(
-        "SELECT request_id, decision::text AS decision FROM requests WHERE authority_id = $1 AND reference = $2",
-        *(authority, reference),
-    )
-    if row is None:
-        return None
-    changes = await pool.fetch(
-        "SELECT r.part, e.at, e.actor AS by, e.detail FROM events AS e JOIN referrals AS r USING (authority_id, referral_id)"
-        " WHERE e.authority_id = $1 AND e.request_id = $2 AND e.kind = 'corrected' ORDER BY e.event_id",
-        *(authority, row["request_id"]),
-    )
+    async with scoped(pool, authority, snapshot=True) as connection:
+        row = await connection.fetchrow(
+            "SELECT request_id, decision::text AS decision FROM requests WHERE authority_id = $1 AND reference = $2",
+            *(authority, reference),
+        )
+        if row is None:
+            return None
+        changes = await connection.fetch(
+            "SELECT r.part, e.at, e.actor AS by, e.detail FROM events AS e"
+            " JOIN referrals AS r USING (authority_id, referral_id)"
+            " WHERE e.authority_id = $1 AND e.request_id = $2 AND e.kind = 'corrected' ORDER BY e.event_id",
+            *(authority, row["request_id"]),
+        )
     return Explained(
+        request_id=row["request_id"],
         decision=msgspec.json.decode(row["decision"], type=Decision),
         changes=[Change(**dict(change)) for change in changes],
     )

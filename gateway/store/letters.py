@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.store.pool import Connection, Pool
+from gateway.store.scope import scoped
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +56,12 @@ async def letters(
     limit: int,
 ) -> list[Letter]:
     """A page of them, oldest first: those after `after`."""
-    rows = await pool.fetch(
-        _SELECT + " AND d.state = ANY($2) AND ($3::text IS NULL OR d.organisation = $3)"
-        " AND ($4::uuid IS NULL OR d.delivery_id > $4) ORDER BY d.delivery_id LIMIT $5",
-        *(authority, list(states), organisation, after, limit),
-    )
+    async with scoped(pool, authority) as connection:
+        rows = await connection.fetch(
+            _SELECT + " AND d.state = ANY($2) AND ($3::text IS NULL OR d.organisation = $3)"
+            " AND ($4::uuid IS NULL OR d.delivery_id > $4) ORDER BY d.delivery_id LIMIT $5",
+            *(authority, list(states), organisation, after, limit),
+        )
     return [Letter(**dict(row)) for row in rows]
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.errors import StartError
 from gateway.store.pool import Connection
+from gateway.store.roles import ensure_roles
 
 LOCK: Final = 0x66726F6E74  # "front": two gateways starting at once take turns
 
@@ -49,6 +50,7 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
     wanted = known() if migrations is None else migrations
     await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
     try:
+        await ensure_roles(connection)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT NULL,"
             " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"

@@ -101,13 +101,19 @@ class Connector:
 
     async def _open(self, url: str, options: dict[str, Any]) -> Connection:
         options.pop("loop", None)
+        role = options.pop("role", None)
         async with asyncio.timeout(self.timeout):
             connection = await asyncpg.connect(
                 url,
                 **options,
                 timeout=self.timeout,
                 target_session_attrs="read-write",
-                server_settings={"application_name": "front-door", "timezone": "UTC", "jit": "off"},
+                server_settings={
+                    "application_name": "front-door",
+                    "timezone": "UTC",
+                    "jit": "off",
+                    **({} if role is None else {"role": role}),
+                },
             )
             try:
                 await connection.set_type_codec(
@@ -146,9 +152,35 @@ async def _keep(_: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_pool(url: str, *, size: int, timeout: float = 5.0) -> AsyncIterator[Pool]:
-    """A pool that opens lazily, so that the gateway starts and says what is wrong while the database is away."""
+async def open_pool(
+    url: str, *, size: int, timeout: float = 5.0, role: str | None = None
+) -> AsyncIterator[Pool]:
+    """A pool that opens lazily, so that the gateway starts and says what is wrong while the database is away.
+
+    `role`: the database role that its connections take (`gateway.store.roles`); unless given, the user of the URL.
+    """
+    async with (
+        connecting(url, timeout=timeout) as connector,
+        pool_of(connector, size=size, role=role) as pool,
+    ):
+        yield pool
+
+
+@contextlib.asynccontextmanager
+async def connecting(url: str, *, timeout: float = 5.0) -> AsyncIterator[Connector]:
+    """What opens connections for one or several pools, and drops them all when the server's pulse stops."""
     connector = Connector(url, timeout)
+    pulse = asyncio.create_task(_feel_pulse(connector), name="database-pulse")
+    try:
+        yield connector
+    finally:
+        pulse.cancel()
+        await asyncio.gather(pulse, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def pool_of(connector: Connector, *, size: int, role: str | None = None) -> AsyncIterator[Pool]:
+    """A pool of connections in one database role."""
     pool = asyncpg.create_pool(
         min_size=0,
         max_size=size,
@@ -156,14 +188,12 @@ async def open_pool(url: str, *, size: int, timeout: float = 5.0) -> AsyncIterat
         reset=_keep,
         command_timeout=60,
         max_inactive_connection_lifetime=300,
+        role=role,
     )
     await pool
-    pulse = asyncio.create_task(_feel_pulse(connector), name="database-pulse")
     try:
         yield pool
     finally:
-        pulse.cancel()
-        await asyncio.gather(pulse, return_exceptions=True)
         pool.terminate()
 
 

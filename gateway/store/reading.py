@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
 from gateway.store.pool import Connection, Pool
+from gateway.store.scope import scoped
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,8 +65,9 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it is kept."""
+    """A request as it is kept, or as much of it as the caller may see."""
 
+    request_id: UUID
     reference: str
     channel: str
     text: str
@@ -78,6 +80,8 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str
     referrals: list[ReferralRow] = []
     events: list[EventRow] = []
+    masked: list[str] = []
+    """What is not shown to this caller, by field."""
 
 
 class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,12 +96,11 @@ class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
     referrals: list[dict[str, Any]]
 
 
-async def read_request(pool: Pool, authority: str, reference: str) -> RequestRow | None:
-    """Everything known of one request, from one snapshot."""
-    async with (
-        pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+async def read_request(
+    pool: Pool, authority: str, reference: str, *, organisation: str | None = None
+) -> RequestRow | None:
+    """Everything known of one request, from one snapshot; with `organisation` only what is that one's own."""
+    async with scoped(pool, authority, organisation=organisation, snapshot=True) as connection:
         row = await connection.fetchrow(
             "SELECT request_id, reference, channel, text, citizen, postcode, emergency, decision, created_at, created_by,"
             " trace_id FROM requests WHERE authority_id = $1 AND reference = $2",
@@ -112,8 +115,7 @@ async def read_request(pool: Pool, authority: str, reference: str) -> RequestRow
             " WHERE authority_id = $1 AND request_id = $2 ORDER BY event_id",
             *(authority, request_id),
         )
-    fields = {name: value for name, value in row.items() if name != "request_id"}
-    return RequestRow(**fields, referrals=referrals, events=[EventRow(**dict(event)) for event in events])
+    return RequestRow(**dict(row), referrals=referrals, events=[EventRow(**dict(event)) for event in events])
 
 
 async def _referrals(connection: Connection, authority: str, request_id: UUID) -> list[ReferralRow]:
@@ -147,18 +149,30 @@ async def _referrals(connection: Connection, authority: str, request_id: UUID) -
 
 
 async def list_requests(
-    pool: Pool, authority: str, *, before: UUID | None, limit: int, state: str | None = None
+    pool: Pool,
+    authority: str,
+    *,
+    before: UUID | None,
+    limit: int,
+    state: str | None = None,
+    organisation: str | None = None,
 ) -> list[SummaryRow]:
-    """A page of requests, newest first: those older than `before`; with `state`, only where a referral is in it."""
-    rows = await pool.fetch(
-        "SELECT q.request_id, q.reference, q.channel, q.text, q.emergency, q.created_at,"
-        " coalesce((SELECT jsonb_agg(jsonb_build_object('service', r.service, 'organisation', r.organisation,"
-        "   'state', r.state, 'priority', r.priority) ORDER BY r.part) FROM referrals AS r"
-        "   WHERE r.authority_id = q.authority_id AND r.request_id = q.request_id), '[]'::jsonb) AS referrals"
-        " FROM requests AS q WHERE q.authority_id = $1 AND ($2::uuid IS NULL OR q.request_id < $2)"
-        " AND ($4::text IS NULL OR EXISTS (SELECT FROM referrals AS r WHERE r.authority_id = q.authority_id"
-        "   AND r.request_id = q.request_id AND r.state = $4))"
-        " ORDER BY q.request_id DESC LIMIT $3",
-        *(authority, before, limit, state),
-    )
+    """A page of requests, newest first: those older than `before`; with `state`, only where a referral is in it.
+
+    With `organisation` only requests in which something is that one's own, and only what is.
+    """
+    async with scoped(pool, authority, organisation=organisation) as connection:
+        rows = await connection.fetch(_LIST, authority, before, limit, state)
     return [SummaryRow(**dict(row)) for row in rows]
+
+
+_LIST: Final = (
+    "SELECT q.request_id, q.reference, q.channel, q.text, q.emergency, q.created_at,"
+    " coalesce((SELECT jsonb_agg(jsonb_build_object('service', r.service, 'organisation', r.organisation,"
+    "   'state', r.state, 'priority', r.priority) ORDER BY r.part) FROM referrals AS r"
+    "   WHERE r.authority_id = q.authority_id AND r.request_id = q.request_id), '[]'::jsonb) AS referrals"
+    " FROM requests AS q WHERE q.authority_id = $1 AND ($2::uuid IS NULL OR q.request_id < $2)"
+    " AND ($4::text IS NULL OR EXISTS (SELECT FROM referrals AS r WHERE r.authority_id = q.authority_id"
+    "   AND r.request_id = q.request_id AND r.state = $4))"
+    " ORDER BY q.request_id DESC LIMIT $3"
+)

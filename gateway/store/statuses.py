@@ -13,6 +13,7 @@ import msgspec
 from adapters.base import StatusUpdate
 from gateway.model import State
 from gateway.store.pool import Connection, Pool
+from gateway.store.scope import scoped
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,11 +113,12 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
 
 async def unknown(pool: Pool, authority: str, limit: int) -> list[Unknown]:
     """The latest of them, newest first, for a person to look into."""
-    rows = await pool.fetch(
-        "SELECT organisation, external_reference, named_delivery, status, note, at, received_at, update_key"
-        " FROM status_updates WHERE authority_id = $1 AND applied = 'unknown' ORDER BY received_at DESC LIMIT $2",
-        *(authority, limit),
-    )
+    async with scoped(pool, authority) as connection:
+        rows = await connection.fetch(
+            "SELECT organisation, external_reference, named_delivery, status, note, at, received_at, update_key"
+            " FROM status_updates WHERE authority_id = $1 AND applied = 'unknown' ORDER BY received_at DESC LIMIT $2",
+            *(authority, limit),
+        )
     return [Unknown(**dict(row)) for row in rows]
 
 

@@ -124,9 +124,9 @@ async def add(
         raise Conflict("there is a subscription for this address; delete it, or rotate its secret") from None
 
 
-async def listing(pool: Pool | Connection, authority: str) -> list[Subscription]:
+async def listing(connection: Connection, authority: str) -> list[Subscription]:
     """An authority's subscriptions, oldest first."""
-    rows = await pool.fetch(_SELECT + " ORDER BY s.subscription_id", authority)
+    rows = await connection.fetch(_SELECT + " ORDER BY s.subscription_id", authority)
     return [Subscription(**dict(row)) for row in rows]
 
 
@@ -141,9 +141,9 @@ async def is_live(connection: Connection, authority: str, code: str) -> bool:
     )
 
 
-async def one(pool: Pool | Connection, authority: str, subscription_id: UUID) -> Subscription | None:
+async def one(connection: Connection, authority: str, subscription_id: UUID) -> Subscription | None:
     """One of them."""
-    row = await pool.fetchrow(_SELECT + " AND s.subscription_id = $2", authority, subscription_id)
+    row = await connection.fetchrow(_SELECT + " AND s.subscription_id = $2", authority, subscription_id)
     return Subscription(**dict(row)) if row else None
 
 

@@ -83,6 +83,7 @@ async def house(pool):
     """A sound house."""
     house = House(pool)
     await house.build()
+    await pool.execute("ALTER TABLE events DISABLE TRIGGER USER")  # whoever owns the database can
     return house
 
 

@@ -16,6 +16,8 @@ OPEN = {
     "/livez",
     "/metrics",
     "/readyz",
+    "/sign-in",
+    "/sign-in/callback",
     "/web/style.css",
 }
 SIGNED = {"/callbacks/{authority}/{organisation}", "/callbacks/{authority}/{organisation}/{tail}"}

@@ -1,0 +1,1 @@
+"""Who did and saw what: kept so that a change to it shows."""
