@@ -8,7 +8,7 @@ from typing import Final
 from routing_rules.catalogue import Catalogue
 from routing_rules.classifier import encoder
 from routing_rules.classifier.base import Classifier, Scored, Splitter
-from routing_rules.classifier.encoder import DEEP, MODEL, QUICK, EncoderMissing
+from routing_rules.classifier.encoder import MODEL
 from routing_rules.classifier.engine import Engine
 from routing_rules.classifier.evidence import Evidence
 from routing_rules.classifier.lexical import Lexical
@@ -32,7 +32,8 @@ def load(catalogue: Catalogue, cache_dir: Path | None = None, *, semantic: bool 
     """
     phrases = phrases_of(catalogue)
     words, part = _words(phrases, cache_dir)
-    meaning = _meaning(words.services, phrases) if semantic else []
+    encoders = encoder.all_shipped() if semantic else []
+    meaning = [Meaning(one, words.services, phrases) for one in encoders]
     parts = (part, *("semantic", "deep")[: len(meaning)])
     marks = [words.fingerprint, *(one.encoder.fingerprint for one in meaning)]
     return Engine(words, meaning, Evidence(phrases), parts, "-".join(marks))
@@ -79,14 +80,3 @@ def _kept(path: Path, mark: str | None) -> Linear | None:
         return Linear.load(path, mark)
     except (OSError, ValueError, KeyError):
         return None
-
-
-def _meaning(services: list[str], phrases: list[Phrase]) -> list[Meaning]:
-    """The encoders that are there, the quick one first."""
-    found = []
-    for folder in (QUICK, DEEP):
-        try:
-            found.append(Meaning(encoder.shipped(folder), services, phrases))
-        except EncoderMissing:
-            break
-    return found

@@ -75,6 +75,17 @@ def shipped(folder: Path = QUICK) -> Encoder:
     return Encoder(folder)
 
 
+def all_shipped() -> list[Encoder]:
+    """Return the encoders that are there, the quick one first; none where the optional part is missing."""
+    found = []
+    for folder in (QUICK, DEEP):
+        try:
+            found.append(shipped(folder))
+        except EncoderMissing:
+            break
+    return found
+
+
 class EncoderMissing(Exception):
     """The encoder is an optional part, and it is not there."""
 

@@ -28,7 +28,7 @@ _MEANING_SHARE: Final = 0.45
 _TOGETHER_SHARPNESS: Final = 1.9
 _SURE: Final = 0.85
 """With this confidence the words alone decide: asking for the meaning would change one answer in two hundred."""
-_UNCLEAR: Final = 0.7
+_UNCLEAR: Final = 0.5
 """Below this confidence, words and quick meaning together, the deep one is asked."""
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from routing_rules.classifier import encoder
-from routing_rules.classifier.encoder import Encoder, EncoderMissing
 from routing_rules.classifier.linear import Linear
 from routing_rules.safety.detector import Detector
 from routing_rules.safety.finding import Finding
@@ -25,12 +24,5 @@ def shipped() -> Detector:
 
 
 def load(*, semantic: bool = True) -> Detector:
-    """Return what finds danger. `semantic`: whether to use the encoder, where it is installed."""
-    return Detector(Patterns(), Linear.load(_MODEL), _encoder() if semantic else None)
-
-
-def _encoder() -> Encoder | None:
-    try:
-        return encoder.shipped()
-    except EncoderMissing:
-        return None
+    """Return what finds danger. `semantic`: whether to use the encoders, where they are installed."""
+    return Detector(Patterns(), Linear.load(_MODEL), encoder.all_shipped() if semantic else [])

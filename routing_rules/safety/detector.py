@@ -8,6 +8,7 @@ safety services and from `examples.toml`; a fifth of the latter is never learnt 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -20,9 +21,18 @@ from routing_rules.classifier.words import words
 from routing_rules.safety.examples import HARMLESS
 from routing_rules.safety.finding import Finding
 from routing_rules.safety.patterns import Patterns, Signs
-from routing_rules.safety.weights import WITH_MEANING, WITHOUT_MEANING, Evidence
+from routing_rules.safety.weights import (
+    SECOND_LOOK,
+    WITH_DEEP,
+    WITH_MEANING,
+    WITHOUT_MEANING,
+    Evidence,
+    Weights,
+    hardly,
+)
 
 _ALARM: Final = 0.5
+_WORTH_A_SECOND_LOOK: Final = 0.3
 _MOST_EVIDENCE: Final = 4
 _WINDOW: Final = 10
 """Words enough to tell of a danger."""
@@ -30,90 +40,94 @@ _FEWEST_MORE: Final = 3
 """A message with fewer words beyond these is read whole only."""
 
 
-class Side(msgspec.Struct, frozen=True):
-    """A message, or a part of it, and how much each answer is spoken for: by words, by meaning."""
-
-    by_words: Floats
-    by_meaning: Floats | None
-
-
 class Detector:
     """Finds danger to a person. Safe to use from several threads; keeps nothing of what it reads."""
 
-    def __init__(self, patterns: Patterns, words: Linear, encoder: Encoder | None = None) -> None:
-        """`words`: learnt to tell the services of danger from `harmless`; `encoder`: the optional part."""
-        self.parts = ("patterns", "linear") if encoder is None else ("patterns", "linear", "semantic")
+    def __init__(self, patterns: Patterns, words: Linear, encoders: Sequence[Encoder] = ()) -> None:
+        """`words`: learnt to tell the services of danger from `harmless`; `encoders`: the optional part, quickest first."""
+        self.parts = ("patterns", "linear", *("semantic", "deep")[: len(encoders)])
         """What decides here."""
         self._patterns = patterns
         self._words = words
-        self._encoder = encoder
-        self._weights = WITHOUT_MEANING if encoder is None else WITH_MEANING
+        self._quick = encoders[0] if encoders else None
+        self._deep = encoders[1] if len(encoders) > 1 else None
         self._harmless = words.services.index(HARMLESS)
         self._dangers = [service for service in words.services if service != HARMLESS]
+
+    @property
+    def _weights(self) -> Weights:
+        if self._quick is None:
+            return WITHOUT_MEANING
+        return WITH_MEANING if self._deep is None else SECOND_LOOK
 
     def find(self, text: str) -> Finding | None:
         """Return the danger to a person that a text tells of, or `None`."""
         by_words, worst = self._by_words(text)
-        if max(self._danger(by_words), self._danger(worst[1])) < self._weights.hardly:
+        if hardly(_odds(self._danger(by_words)), _odds(self._danger(worst))):
             return None
-        whole, part = self._side(text, by_words), self._side(*worst)
+        by_meaning = self._meant(text)
         signs = self._patterns.read(text)
-        chance = self._weights.chance(self._evidence(whole, part, signs))
+        seen = self._evidence(by_words, worst, by_meaning, signs)
+        chance = self._weights.chance(seen)
+        if self._deep is not None:
+            if chance < _WORTH_A_SECOND_LOOK:
+                return None
+            chance = WITH_DEEP.chance(self._deeper(seen, text))
         if chance < _ALARM:
             return None
-        service = self._which((whole, part), signs)
+        service = self._which(by_words, by_meaning, signs)
         return Finding(service=service, evidence=self._why(text, service, signs), confidence=round(chance, 4))
 
     def evidence(self, text: str) -> Evidence:
         """Return what speaks for and against danger in a text, as numbers: what the weights are learnt from."""
         by_words, worst = self._by_words(text)
-        whole, part = self._side(text, by_words), self._side(*worst)
-        return self._evidence(whole, part, self._patterns.read(text))
+        seen = self._evidence(by_words, worst, self._meant(text), self._patterns.read(text))
+        return seen if self._deep is None else self._deeper(seen, text)
 
-    def _by_words(self, text: str) -> tuple[Floats, tuple[str, Floats]]:
-        """By words alone: how much the whole speaks for each answer; and the worst part of it."""
+    def _by_words(self, text: str) -> tuple[Floats, Floats]:
+        """By words alone, how much speaks for each answer: in the whole, and in the worst part of it."""
         whole = shares(self._words.scores(text))
-        said = words(text)
-        if len(said) < _WINDOW + _FEWEST_MORE:
-            return whole, (text, whole)
+        if len(words(text)) < _WINDOW + _FEWEST_MORE:
+            return whole, whole
         parts = shares(self._words.windows(text, _WINDOW))
-        at = int(parts[:, self._harmless].argmin())
-        return whole, (" ".join(said[at : at + _WINDOW]), parts[at])
+        return whole, parts[int(parts[:, self._harmless].argmin())]
 
-    def _side(self, text: str, by_words: Floats) -> Side:
-        if self._encoder is None:
-            return Side(by_words, None)
-        likeness = self._encoder.likeness(self._encoder.vector(text))
+    def _meant(self, text: str) -> Floats | None:
+        """How near the text is to each danger by meaning, in the order of the words' answer; the rest is harmless."""
+        if self._quick is None:
+            return None
+        likeness = self._quick.likeness(self._quick.vector(text))
         danger = {service: likeness.get(service, 0.0) for service in self._dangers}
         rest = {HARMLESS: 1 - sum(danger.values())}
-        meant = [(danger | rest)[service] for service in self._words.services]
-        return Side(by_words, np.array(meant, dtype=np.float32))
+        return np.array([(danger | rest)[service] for service in self._words.services], dtype=np.float32)
 
-    def _evidence(self, whole: Side, part: Side, signs: Signs) -> Evidence:
+    def _evidence(self, whole: Floats, part: Floats, meant: Floats | None, signs: Signs) -> Evidence:
         return Evidence(
-            words=_odds(self._danger(whole.by_words)),
-            part=_odds(self._danger(part.by_words)),
-            meaning=0.0 if whole.by_meaning is None else _odds(self._danger(whole.by_meaning)),
-            part_meaning=0.0 if part.by_meaning is None else _odds(self._danger(part.by_meaning)),
+            words=_odds(self._danger(whole)),
+            part=_odds(self._danger(part)),
+            meaning=0.0 if meant is None else _odds(self._danger(meant)),
             sure=sum(map(len, signs.sure.values())),
             hints=max(map(len, signs.hints.values()), default=0),
             harmless=len(signs.harmless),
         )
 
+    def _deeper(self, seen: Evidence, text: str) -> Evidence:
+        """The evidence with what the deep encoder sees."""
+        assert self._deep is not None
+        meant = self._deep.likeness(self._deep.vector(text))
+        danger = sum(meant.get(service, 0.0) for service in self._dangers)
+        return msgspec.structs.replace(seen, deep=_odds(danger))
+
     def _danger(self, spoken: Floats) -> float:
         return 1 - float(spoken[self._harmless])
 
-    def _which(self, sides: tuple[Side, ...], signs: Signs) -> str:
+    def _which(self, by_words: Floats, by_meaning: Floats | None, signs: Signs) -> str:
         """The danger that most speaks for; what sounds like it for sure counts much."""
 
         def weight(service: str) -> float:
             at = self._words.services.index(service)
-            spoken = sum(
-                float(side.by_words[at])
-                + 3 * float((side.by_words if side.by_meaning is None else side.by_meaning)[at])
-                for side in sides
-            )
-            return spoken + len(signs.sure.get(service, ()))
+            meant = by_words[at] if by_meaning is None else 3 * by_meaning[at]
+            return float(by_words[at] + meant) + 0.5 * len(signs.sure.get(service, ()))
 
         return max(self._dangers, key=weight)
 
