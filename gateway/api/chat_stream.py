@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Final
 from uuid import UUID
 
@@ -49,9 +50,12 @@ async def stream(request: web.Request, authority: str, conversation_id: UUID) ->
         request.app[METERS].streams.track_inprogress(),
     ):
         listener.behind = True
-        await response.prepare(request)
-        await _write(response, b"retry: 1000\n\n" + (b"event: reset\ndata: {}\n\n" if reset else b""))
-        await _serve(response, chat, listener)
+        with contextlib.suppress(
+            ConnectionError, TimeoutError
+        ):  # the reader went, or takes nothing: it may come back
+            await response.prepare(request)
+            await _write(response, b"retry: 1000\n\n" + (b"event: reset\ndata: {}\n\n" if reset else b""))
+            await _serve(response, chat, listener)
     return response
 
 

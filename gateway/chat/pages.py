@@ -54,7 +54,7 @@ def page(place: Place, title: str, main: str, *, script: bool = False, sample: b
         for tag in languages()
         if tag != own
     )
-    banner = f'<div class="wide"><p class="sample">{place.show("sample")}</p></div>' if sample else ""
+    banner = f'<p class="sample"><span class="wide">{place.show("sample")}</span></p>' if sample else ""
     tag = '<script src="/web/front-door-chat.js" defer></script>' if script else ""
     return (
         f'<!doctype html>\n<html lang="{own}">\n<head>\n<meta charset="utf-8">\n'
@@ -65,7 +65,7 @@ def page(place: Place, title: str, main: str, *, script: bool = False, sample: b
         f"{tag}\n</head>\n<body>\n"
         f'<a class="skip" href="#main">{place.show("skip-link")}</a>\n'
         f'<header class="head"><div class="wide"><a class="name" href="{place.link(f"/?authority={place.code}")}">{name}</a>'
-        f"{switch}</div></header>\n{banner}\n"
+        f"{switch}</div>{banner}</header>\n"
         f'<div class="wide"><main id="main">\n{main}\n</main></div>\n{_foot(place)}\n</body>\n</html>\n'
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.chat import tracking, wishes
+from gateway.chat.danger import is_mere_answer
 from gateway.chat.errors import ConversationClosed, OutOfOrder, SaidBefore
 from gateway.chat.hub import Hub
 from gateway.chat.meters import ChatMeters
@@ -130,6 +132,10 @@ class Chat:
         async def think(turn: Talking) -> None:
             _check_open(turn.before)
             decision = await self._decide(turn.before, turn.subject(text))
+            if decision.emergency is not None and await asyncio.to_thread(
+                is_mere_answer, turn.before, text, self._understanding.door.find_danger
+            ):
+                decision = replace(decision, emergency=None)
             if turn.before.last_number >= MOST_MESSAGES and decision.emergency is None:
                 raise Overloaded("this conversation is too long; please start a new one", retry_after=60)
             standing = await self._standing(turn.before, text)

@@ -54,7 +54,8 @@ li.citizen { align-self: flex-end; }
 .emergency a { color: var(--alarm); font-weight: 700; white-space: nowrap; }
 .sent .bubble { border-inline-start: .375rem solid var(--accent); }
 .reference { display: block; font-size: 1.375rem; font-weight: 700; letter-spacing: .03em; margin-bottom: .25rem; }
-.pending .bubble { opacity: .85; border: 1px dashed currentColor; }
+.pending .bubble { outline: 2px dashed var(--accent); outline-offset: 2px; }
+.citizen .bubble .who { color: inherit; }
 a { color: var(--accent); text-underline-offset: .2em; }
 .choices { display: flex; flex-direction: column; align-items: flex-start; gap: .5rem; margin: .75rem 0 0; padding: 0; border: 0; }
 .note { margin: 0; padding: .5rem 1rem; background: var(--soft); border-top: 1px solid var(--line); font-size: 1rem; }

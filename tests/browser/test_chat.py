@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+pytestmark = pytest.mark.timeout(180)  # a browser that starts beside others may take its time
+
 
 async def references(citizen):
     """The references that stand in the chat, in order."""
@@ -35,9 +37,11 @@ async def test_missed_bin(citizens, site):
     request = await site.agent("GET", f"/requests/{reference}")
     assert request["channel"] == "chat"
     assert request["postcode"] == "NW4 4BG"
-    assert [(one["service"], one["organisation"]) for one in request["referrals"]] == [("missed-bin", "council")]
+    assert [(one["service"], one["organisation"]) for one in request["referrals"]] == [
+        ("missed-bin", "council")
+    ]
     await ann.say(f"what about {reference}?")
-    await ann.reads("Missed bin collection: on its way")
+    await ann.reads(f"This is where {reference} stands")
     await ann.page.get_by_role("button", name="End conversation").click()
     await ann.page.get_by_label("Very satisfied").wait_for()
     await ann.picture("survey")
@@ -48,7 +52,12 @@ async def test_missed_bin(citizens, site):
     await ann.picture("thanked")
     found = await site.agent("GET", "/satisfaction")
     mine = next(one for one in found if one["service"] == "missed-bin")
-    assert (mine["organisation"], mine["channel"], mine["answers"], mine["mean"]) == ("council", "chat", 1, 4.0)
+    assert (mine["organisation"], mine["channel"], mine["answers"], mine["mean"]) == (
+        "council",
+        "chat",
+        1,
+        4.0,
+    )
     await ann.page.get_by_role("button", name="Start a new conversation").click()
     assert await ann.words() == []
 
@@ -114,14 +123,18 @@ async def test_emergency(citizens, site):
     await ann.say("please do not ring the house")
     await ann.reads("please do not ring the house")
     assert await ann.page.evaluate("localStorage.length") == 0
-    await ann.context.route("https://www.bbc.co.uk/**", lambda route: route.fulfill(body="<title>Weather</title>"))
+    await ann.context.route(
+        "https://www.bbc.co.uk/**", lambda route: route.fulfill(body="<title>Weather</title>")
+    )
     for _ in range(3):
         await ann.page.keyboard.press("Shift")
     await ann.page.wait_for_url("https://www.bbc.co.uk/weather")
     await ann.visit()
     await ann.page.locator(".panel").wait_for()
     assert await ann.words() == []
-    taken = await site.agent("POST", f"/conversations/{first['conversation']['conversation_id']}/take", name="Tidy")
+    taken = await site.agent(
+        "POST", f"/conversations/{first['conversation']['conversation_id']}/take", name="Tidy"
+    )
     await site.agent("POST", f"/conversations/{taken['conversation_id']}/close", hold=taken["hold"])
 
 
@@ -139,13 +152,15 @@ async def test_a_person_and_back(citizens, site):
     assert waiting["words"] == "my neighbour is very loud at night, can you help"
     hold = (await site.agent("POST", f"{path}/take", name="Priya"))["hold"]
     await ann.reads("You are now talking to Priya")
-    await site.agent("POST", f"{path}/messages", hold=hold, client_id="agent-0001", text="Hello, how often is it?")
-    await ann.reads("Hello, how often is it?")
-    await ann.say("every night")
-    await ann.reads("every night")
+    await site.agent(
+        "POST", f"{path}/messages", hold=hold, client_id="agent-0001", text="Hello, is it music?"
+    )
+    await ann.reads("Hello, is it music?")
+    await ann.say("yes, very loud music")
+    await ann.reads("yes, very loud music")
     await ann.picture("with-a-person")
     whole = await site.agent("GET", path)
-    assert [m["said"]["text"] for m in whole["messages"]][-1] == "every night"
+    assert [m["said"]["text"] for m in whole["messages"]][-1] == "yes, very loud music"
     await site.agent("POST", f"{path}/give-back", hold=hold)
     await ann.reads("handed you back to the automatic helper")
     await ann.say("my street light is broken")
@@ -169,12 +184,12 @@ async def test_the_network_goes_in_mid_talk(citizens, site):
 
     await ann.context.route("**/chat/v1/**", swallow)
     await ann.say("NW4 4BG")
-    await ann.reads("Not sent yet")
+    await ann.reads("house number or name")  # heard over the stream, though the answer was lost
     await ann.context.set_offline(True)
     await ann.say("12 Church Road")
+    await ann.reads("Not sent yet")
     await ann.page.get_by_text("You are not connected").first.wait_for()
     await ann.picture("offline")
-    await ann.page.reload() if False else None
     await ann.context.unroute("**/chat/v1/**")
     await ann.context.set_offline(False)
     await ann.reads("When did it happen")
@@ -206,7 +221,9 @@ async def test_reload_and_two_tabs(citizens):
     await second.picture("second-tab", check=False)
     tokens = await ann.page.evaluate("Object.values(localStorage).map(each => JSON.parse(each).token)")
     assert len(tokens) == 1
-    addresses = await ann.page.evaluate("performance.getEntriesByType('resource').map(each => each.name).join(' ')")
+    addresses = await ann.page.evaluate(
+        "performance.getEntriesByType('resource').map(each => each.name).join(' ')"
+    )
     assert tokens[0] not in addresses
 
 
@@ -226,7 +243,9 @@ async def test_welsh(citizens):
 async def test_markup_stays_words(citizens):
     """Whatever is typed, or comes back, is shown as it was typed and never run."""
     ann = await (await citizens()).visit()
-    text = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script> my bin was missed"
+    text = (
+        "<img src=x onerror=document.title='owned'><script>document.title='owned'</script> my bin was missed"
+    )
     await ann.say(text)
     await ann.page.locator(".choices button").first.wait_for()
     assert text in (await ann.words())[1]
@@ -245,12 +264,16 @@ async def test_markup_stays_words(citizens):
 )
 async def test_on_other_screens(citizens, state, options):
     """320 pixels wide, 400 % zoom, dark, and with the reader's own colours: legible, and nothing runs off sideways."""
-    ann = await (await citizens(name=f"screen-{state}", **options)).visit("/?floating" if state == "zoomed" else "/")
+    ann = await (await citizens(name=f"screen-{state}", **options)).visit(
+        "/?floating" if state == "zoomed" else "/"
+    )
     if state == "zoomed":
         await ann.page.get_by_role("button", name="Ask us").click()
     await ann.say("my husband is hitting me and I am scared he will kill me")
     await ann.reads("We have alerted a person")
     await ann.page.locator("#box").focus()
-    sideways = await ann.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    sideways = await ann.page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
     assert sideways <= 0
     await ann.picture(state, check=state != "forced-colours")

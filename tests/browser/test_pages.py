@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.timeout(180)  # a browser that starts beside others may take its time
+
 
 @pytest.fixture
 async def plain(citizens):
@@ -24,7 +26,9 @@ async def test_the_form_without_script(plain, site):
     await plain.page.get_by_role("button", name="Send").click()
     await plain.page.get_by_text("There is a problem").wait_for()
     await picture(plain, "errors")
-    await plain.page.get_by_label("What do you need?").fill("the bin lorry missed us again and it is overflowing")
+    await plain.page.get_by_label("What do you need?").fill(
+        "the bin lorry missed us again and it is overflowing"
+    )
     await plain.page.get_by_label("Postcode").fill("nw4 4bg")
     await plain.page.get_by_label("Phone number or email").fill("ann@example.com")
     await plain.page.get_by_role("button", name="Send").click()
@@ -36,7 +40,7 @@ async def test_the_form_without_script(plain, site):
     await plain.page.get_by_label("Your reference").fill(reference.lower().replace("-", " "))
     await plain.page.get_by_label("The postcode").fill("wrong@example.com")
     await plain.page.get_by_role("button", name="Look it up").click()
-    await plain.page.get_by_text("We found nothing").wait_for()
+    await plain.page.get_by_text("We found nothing").first.wait_for()
     await plain.page.get_by_label("The postcode").fill("NW44BG")
     await plain.page.get_by_role("button", name="Look it up").click()
     await plain.page.get_by_text("Missed bin collection").wait_for()
