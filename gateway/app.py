@@ -121,7 +121,7 @@ def build(
     app.cleanup_ctx.append(lambda app: _subscribers(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _courier(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
-    app.cleanup_ctx.append(lambda app: _chat(app, clock))
+    app.cleanup_ctx.append(lambda app: _chat(app, settings, clock))
     app.on_response_prepare.append(chat_access.allow_origin)
     app.cleanup_ctx.append(_watch)
     app.cleanup_ctx.append(lambda app: _record_keeping(app, settings, clock))
@@ -243,13 +243,13 @@ async def _intake(app: web.Application, settings: Settings, clock: Clock) -> Asy
         yield
 
 
-async def _chat(app: web.Application, clock: Clock) -> AsyncIterator[None]:
+async def _chat(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
     pool, understanding, intake = app[staff.POOL], app[staff.UNDERSTANDING], app[staff.INTAKE]
     meters = ChatMeters(app[METRICS].registry, understanding.door.authorities)
     hub = Hub(pool)
     talks = Chat(pool, understanding, intake, hub, clock, meters)
     app[chat_access.CHAT], app[chat_access.METERS] = talks, meters
-    app[chat_access.LIMITS] = chat_access.Limits(clock)
+    app[chat_access.LIMITS] = chat_access.Limits(clock, settings.chat_starts)
     app[chat_files.UNPACKING] = asyncio.Semaphore(chat_files.MOST_AT_ONCE)
     app[conversations.DESK] = Desk(talks)
     app[chat.SURVEYS] = Surveys(pool, intake, clock, meters)

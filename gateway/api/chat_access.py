@@ -30,8 +30,8 @@ _ALLOWED_HEADERS: Final = "authorization, content-type, last-event-id, x-file-na
 class Limits:
     """The buckets of this process."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.starts = Buckets(clock, rate=0.5, burst=30)
+    def __init__(self, clock: Clock, starts: int) -> None:
+        self.starts = Buckets(clock, rate=starts / 60, burst=starts)
         """Conversations begun, by address."""
         self.calls = Buckets(clock, rate=1.0, burst=20)
         """Messages, by conversation."""

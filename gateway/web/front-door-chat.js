@@ -34,7 +34,7 @@ button.plain { border-color: transparent; background: none; text-decoration: und
 button.exit { border-color: var(--alarm); background: var(--alarm); color: light-dark(#fff, #2a0603); font-weight: 600; }
 :is(button, a, textarea, .talk, input):focus-visible, .file:focus-within { outline: .1875rem solid var(--ink); outline-offset: .125rem;
   box-shadow: 0 0 0 .125rem var(--paper), 0 0 0 .5rem #ffd233; }
-.talk { flex: 1 1 12rem; overflow-y: auto; overscroll-behavior: contain; padding: 1rem; min-height: 8rem; }
+.talk { position: relative; flex: 1 1 12rem; overflow-y: auto; overscroll-behavior: contain; padding: 1rem; min-height: 8rem; }
 .lead { margin: 0 0 .75rem; color: var(--quiet); }
 .lead strong { color: var(--ink); }
 ol { list-style: none; margin: 0; padding: 0; display: flex; flex-direction: column; gap: .75rem; }
@@ -128,7 +128,7 @@ fieldset { border: 0; margin: 0 0 .75rem; padding: 0; min-width: 0; }
 
     forget() {
       this.stop();
-      Object.assign(this, { token: null, messages: new Map(), shown: new Map(), pending: [], closed: false, rated: false, holder: "door", place: null, last: 0, secret: false, sending: false, trouble: "" });
+      Object.assign(this, { token: null, messages: new Map(), shown: new Map(), pending: [], closed: false, rated: false, holder: "door", place: null, last: 0, secret: false, sending: false, trouble: "", stay: null });
     }
 
     async began() {
@@ -315,6 +315,7 @@ fieldset { border: 0; margin: 0 0 .75rem; padding: 0; min-width: 0; }
 
     /* Saying: what is written is kept, shown at once, and sent in order until it is taken. */
     say(text, body) {
+      this.stay = null;
       const id = newId();
       this.pending.push({ id, path: "/conversation/messages", text, body: { client_id: id, ...body } });
       this.trouble = "";
@@ -530,6 +531,7 @@ fieldset { border: 0; margin: 0 0 .75rem; padding: 0; min-width: 0; }
         if (after === undefined) this.list.prepend(item); else this.shown.get(after).after(item);
         this.shown.set(number, item);
         fresh = item;
+        if (message.kind === "emergency" && Date.now() - Date.parse(message.at) < 60000) this.stay = item;
       }
       this.list.querySelectorAll(".pending").forEach((each) => each.remove());
       for (const each of this.pending) if (each.text) this.list.append(this.bubble("citizen pending", this.t("you"), make("p", { textContent: each.text }), make("p", { className: "who", textContent: this.late ? this.t("not-sent") : this.t("sending") })));
@@ -540,7 +542,8 @@ fieldset { border: 0; margin: 0 0 .75rem; padding: 0; min-width: 0; }
       this.foot.querySelector(".end").hidden = this.closed;
       const offline = this.token && (this.gone || !navigator.onLine);
       this.note(this.trouble || (offline || (this.late && this.pending.length) ? this.t("offline") : this.holder === "queue" && this.place ? this.t("place", { place: this.place }) : ""), Boolean(this.trouble));
-      if ((near || (fresh && fresh.classList.contains("citizen")) || this.pending.length)) {
+      if (this.stay) this.log.scrollTop = this.stay.offsetTop - 8; // words for danger are not scrolled away
+      else if ((near || (fresh && fresh.classList.contains("citizen")) || this.pending.length)) {
         this.log.scrollTop = this.log.scrollHeight;
         if (fresh && this.log.scrollHeight <= this.log.clientHeight + 1 && this.root.activeElement) this.form.scrollIntoView({ block: "nearest" });
       }
