@@ -73,7 +73,7 @@ class Party:
                 raise LoadTestError(f"a message was refused with {answer.status}")
             await answer.read()
         async with asyncio.timeout(30):
-            return await seen - meant
+            return float(await seen) - meant
 
     async def end(self) -> None:
         """Stop listening."""

@@ -88,3 +88,21 @@ CREATE TABLE surveys (
 );
 CREATE UNIQUE INDEX surveys_once ON surveys (authority_id, about, coalesce(organisation, ''), coalesce(service, ''));
 CREATE INDEX surveys_by_time ON surveys (authority_id, at);
+
+SELECT protect('conversations'), protect('messages'), protect('conversation_tokens'), protect('attachments'),
+       protect('surveys');
+
+-- A conversation belongs to the requests that it led to.
+SELECT holds_personal_data(tab, col, becomes,
+           'authority_id = $1 AND conversation_id IN (SELECT c.conversation_id FROM conversations AS c'
+           ' JOIN requests AS q ON q.authority_id = c.authority_id AND c.talk -> ''references'' ? q.reference'
+           ' WHERE c.authority_id = $1 AND q.request_id = ANY ($2))')
+FROM (VALUES ('messages'::regclass, 'body', '''{"text": "[erased]"}'''),
+             ('messages', 'sent_hash', 'NULL'),
+             ('attachments', 'content', '''\x'''),
+             ('attachments', 'name', '''[erased]'''),
+             ('conversations', 'talk', 'jsonb_build_object(''stage'', ''closed'', ''references'', talk -> ''references'')'))
+    AS held (tab, col, becomes);
+SELECT holds_personal_data('surveys', 'words', 'NULL',
+           'authority_id = $1 AND about IN (SELECT q.reference FROM requests AS q WHERE q.authority_id = $1'
+           ' AND q.request_id = ANY ($2))');
