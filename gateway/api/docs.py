@@ -40,8 +40,6 @@ PROBLEMS: Final = {
     "conversation-token": "The token opens no conversation here, or it has been exchanged for a newer one. Start anew.",
     "conversation-closed": "The conversation has ended. Start a new one.",
     "out-of-order": "The choice belongs to a question that has been answered already. Read the conversation again.",
-    "too-many": "More calls in a short time than one person makes. Wait for Retry-After. Danger to a person is taken "
-    "at any rate.",
     "file-refused": "The file is too large, or none of the kinds that are taken, or the store for files is full.",
     "not-yours": "Another agent has the conversation, or your lease ran out. Take it again.",
     "callback-rejected": "A status callback's signature, token or body is not acceptable.",

@@ -15,8 +15,8 @@ from aiohttp import web
 from adapters.base import CallbackRejected
 from gateway import errors
 from gateway.api.endpoint import METRICS, route_name
-from gateway.oidc.keys import ProviderAway
 from gateway.chat.errors import ConversationClosed, NotYours, OutOfOrder
+from gateway.oidc.keys import ProviderAway
 
 log = structlog.get_logger()
 
@@ -132,7 +132,7 @@ def _from_http(raised: web.HTTPException) -> ProblemError:
     return problem(raised.status, kind, title, details.get(raised.status, ""), headers=headers)
 
 
-def _from_gateway(raised: Exception) -> ProblemError:  # noqa: C901, PLR0911  one answer for each kind of error
+def _from_gateway(raised: Exception) -> ProblemError:  # noqa: C901, PLR0911, PLR0912  one answer for each kind of error
     detail = str(raised)
     match raised:
         case errors.StoreUnavailable():
