@@ -19,6 +19,7 @@ from gateway.clock import SystemClock
 from gateway.settings import Settings
 from gateway.store.keys import create_key
 from gateway.store.pool import open_pool
+from routing_rules.decision import Action, Facts
 from tests.conftest import TEMPLATE, _database
 
 PICTURES = Path(__file__).resolve().parents[2] / "var" / "screenshots"
@@ -81,6 +82,34 @@ async def site(door, server_url):
         async with aiohttp.ClientSession() as session:
             yield Site(f"http://127.0.0.1:{runner.addresses[0][1]}", key, session, app)
         await runner.cleanup()
+
+
+VAGUE = (
+    *(
+        "it is about the tree",
+        "a problem with parking",
+        "something about my garden",
+        "the path outside my house",
+    ),
+    *(
+        "council tax",
+        "my rent",
+        "a noise",
+        "the road by the school",
+        "I need help with my house",
+        "permit please",
+    ),
+)
+
+
+@pytest.fixture(scope="session")
+def vague(door):
+    """Words that may be one of a few services, whatever the engine has learnt meanwhile."""
+    facts = Facts(authority="barnet", now=OfficeHours().now(), channel="chat")
+    for words in VAGUE:
+        if [part.action for part in door.decide(words, facts).parts] == [Action.CLARIFY]:
+            return words
+    pytest.fail("nothing of this is vague any more: think of other words")
 
 
 @pytest.fixture(scope="session")

@@ -85,10 +85,10 @@ async def test_two_needs(citizens, site):
     assert [one["service"] for one in request["referrals"]] == ["missed-bin", "parking-permit"]
 
 
-async def test_vague_words_are_cleared_up(citizens, site, door):
+async def test_vague_words_are_cleared_up(citizens, site, door, vague):
     """One question with a few services to choose from, and what was chosen is what is sent."""
     ann = await (await citizens()).visit()
-    await ann.say("it is about the tree")
+    await ann.say(vague)
     choices = ann.page.locator(".choices button")
     await choices.first.wait_for()
     await ann.picture("which")

@@ -222,7 +222,7 @@ async def test_too_much_is_stopped_but_never_an_emergency(api, talk):
     await talk.say("hello there")
     await talk.say("my bin was missed")
     status, headers, problem = await talk.call(
-        "POST", "/messages", json={"client_id": "message-9", "text": "again"}
+        "POST", "/messages", json={"client_id": "message-9", "text": "the bin lorry missed our road"}
     )
     assert (status, problem["type"]) == (429, "/api/docs#too-many")
     assert int(headers["Retry-After"]) > 0
@@ -275,7 +275,7 @@ async def test_a_picture_is_kept_without_what_it_tells(api, talk):
 async def test_files_that_are_not_taken(talk, content, status):
     """Markup dressed as a picture, broken ones, and what is too large."""
     headers = {"Content-Type": "image/png"}
-    found, _, problem = await talk.call("POST", "/attachments", data=content, headers=headers)
+    found, _, problem = await talk.call("POST", "/attachments", data=io.BytesIO(content), headers=headers)
     assert (found, problem["type"]) == (status, "/api/docs#file-refused")
 
 
