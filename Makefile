@@ -11,6 +11,7 @@ run: $(INSTALLED)
 	$(VENV)/bin/front-door demo
 
 test: $(INSTALLED_DEV)
+	.ci/browser
 	$(PYTHON) -m pytest --ignore=tests/chaos
 
 chaos: $(INSTALLED_DEV) # breaks things under load; takes a quiet machine and a quarter of an hour

@@ -16,6 +16,11 @@ from gateway import postgres
 from gateway.api import (
     callbacks,
     care,
+    chat,
+    chat_access,
+    chat_files,
+    chat_pages,
+    conversations,
     corrections,
     decisions,
     docs,
@@ -33,6 +38,12 @@ from gateway.api.problems import answer_problems
 from gateway.audit.chainer import Chainer
 from gateway.audit.key import audit_key
 from gateway.audit.witness import Witness
+from gateway.chat.desk import Desk
+from gateway.chat.hub import Hub
+from gateway.chat.keeper import Keeper
+from gateway.chat.meters import ChatMeters
+from gateway.chat.service import Chat
+from gateway.chat.surveys import Surveys
 from gateway.clock import Clock, SystemClock
 from gateway.connections import make_lines
 from gateway.delivery.correction import Correcting
@@ -63,17 +74,8 @@ from routing_rules.door import Door
 log = structlog.get_logger()
 
 SURFACES = (
-    staff,
-    decisions,
-    corrections,
-    care,
-    subscriptions,
-    callbacks,
-    privacy,
-    sign_in,
-    ops,
-    openapi,
-    docs,
+    *(staff, decisions, corrections, care, conversations, subscriptions, callbacks, privacy, sign_in),
+    *(chat, chat_files, chat_pages, ops, openapi, docs),
 )
 """Each module brings its `ENDPOINTS`."""
 
@@ -92,10 +94,14 @@ def build(
     refuse_development(settings)
     clock = clock or SystemClock()
     metrics = Metrics()
-    app = web.Application(middlewares=[_measure, answer_problems, authenticate], client_max_size=MOST_BYTES)
+    app = web.Application(
+        middlewares=[_measure, chat_access.guard_origin, answer_problems, authenticate],
+        client_max_size=MOST_BYTES,
+    )
     app[METRICS] = metrics
     app[ENDPOINTS] = {}
     app[DRAINING] = asyncio.Event()
+    app[chat_access.SETTINGS] = settings
     app[callbacks.CLOCK] = clock
     app[sign_in.SETTINGS] = settings
     app[LIMITS] = Limits(clock, person=settings.person_per_minute, key=settings.key_per_minute)
@@ -115,6 +121,8 @@ def build(
     app.cleanup_ctx.append(lambda app: _subscribers(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _courier(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _chat(app, settings, clock))
+    app.on_response_prepare.append(chat_access.allow_origin)
     app.cleanup_ctx.append(_watch)
     app.cleanup_ctx.append(lambda app: _record_keeping(app, settings, clock))
     return app
@@ -123,7 +131,6 @@ def build(
 def _add_documents(app: web.Application, endpoints: list[Endpoint]) -> None:
     app[openapi.DOCUMENT] = openapi.encode(endpoints)
     app[docs.PAGE] = docs.page(msgspec.json.decode(app[openapi.DOCUMENT]))
-    app[docs.HOME] = docs.home_page()
 
 
 async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None]:
@@ -234,6 +241,28 @@ async def _intake(app: web.Application, settings: Settings, clock: Clock) -> Asy
     )
     async with writer.group.running(settings.writers):
         yield
+
+
+async def _chat(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    pool, understanding, intake = app[staff.POOL], app[staff.UNDERSTANDING], app[staff.INTAKE]
+    meters = ChatMeters(app[METRICS].registry, understanding.door.authorities)
+    hub = Hub(pool)
+    talks = Chat(pool, understanding, intake, hub, clock, meters)
+    app[chat_access.CHAT], app[chat_access.METERS] = talks, meters
+    app[chat_access.LIMITS] = chat_access.Limits(clock, settings.chat_starts)
+    app[chat_files.UNPACKING] = asyncio.Semaphore(chat_files.MOST_AT_ONCE)
+    app[conversations.DESK] = Desk(talks)
+    app[chat.SURVEYS] = Surveys(pool, intake, clock, meters)
+    closing = asyncio.create_task(_close_streams(app[DRAINING], hub), name="chat-closing")
+    async with hub.running(), Keeper(talks, understanding).running():
+        yield
+    closing.cancel()
+
+
+async def _close_streams(draining: asyncio.Event, hub: Hub) -> None:
+    """Whoever listens goes to another process while this one ends."""
+    await draining.wait()
+    hub.close()
 
 
 async def _watch(app: web.Application) -> AsyncIterator[None]:

@@ -37,6 +37,14 @@ _STATE: Final = {
 """What a part's action makes of its referral. A refused part has none: it is no request for a service."""
 
 
+class Agreed(msgspec.Struct, frozen=True, kw_only=True):
+    """One need that was cleared up with the citizen before it came here."""
+
+    text: str
+    service: str | None
+    """`None`: agreed that a person decides."""
+
+
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """What a channel brings: checked for form, not yet understood."""
 
@@ -48,6 +56,8 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     age: int | None = None
     language: str | None = None
     provider: str | None = None
+    needs: tuple[Agreed, ...] = ()
+    """What a conversation made of the words. Empty: the door decides by the words alone."""
 
 
 class AnswerPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -155,7 +165,7 @@ class Intake:
             provider=incoming.provider,
         )
         # One door throughout: rules that are reloaded meanwhile are for the next request.
-        decision = await self._understanding.decide(incoming.text, facts, door)
+        decision = await self._decide(incoming, facts, door)
         for _ in range(5):
             accepted = _compose(door.authorities[authority], incoming, decision, now, actor, trace_id)
             answer = msgspec.json.encode(_answer(accepted, door))
@@ -173,6 +183,12 @@ class Intake:
         self._count(accepted)
         self._on_accepted()
         return Outcome(answer=answer, replayed=False)
+
+    async def _decide(self, incoming: Incoming, facts: Facts, door: Door) -> Decision:
+        if not incoming.needs:
+            return await self._understanding.decide(incoming.text, facts, door)
+        needs = [(need.text, need.service) for need in incoming.needs]
+        return await self._understanding.decide_agreed(incoming.text, needs, facts, door)
 
     def _count(self, accepted: Accepted) -> None:
         request = accepted.request

@@ -69,6 +69,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Calls a minute of each API key that has no limit of its own."""
     audit_key: Annotated[str, msgspec.Meta(min_length=32)] | None = None
     """A secret that signs how long the audit is. The embedded database has one of its own in `data_dir`."""
+    chat_starts: Positive = 30
+    """Conversations that one address may begin at once; as many again each minute."""
+    most_streams: Positive = 5000
+    """Conversations listened to at once by this process; past it the answer is 503 with Retry-After."""
+    trusted_proxies: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
+    """Proxies in front that add to X-Forwarded-For: where a caller's address is read. 0: the socket's own peer."""
     log_level: str = "info"
 
 

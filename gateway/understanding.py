@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -27,9 +28,23 @@ class Understanding:
         A fault of ours sends the request to people, urgently, since nothing is known of it: it is never lost.
         """
         door = door or self.door
+        return await self._safely(door.decide, text, facts, door)
+
+    async def decide_agreed(
+        self, text: str, needs: Sequence[tuple[str, str | None]], facts: Facts, door: Door | None = None
+    ) -> Decision:
+        """Who answers for needs that were cleared up with the citizen, (words, service) each. As `decide` otherwise."""
+        door = door or self.door
+        return await self._safely(
+            lambda text, facts: door.decide_agreed(text, needs, facts), text, facts, door
+        )
+
+    async def _safely(
+        self, decide: Callable[[str, Facts], Decision], text: str, facts: Facts, door: Door
+    ) -> Decision:
         with self._metrics.decide.time():
             try:
-                return await asyncio.to_thread(door.decide, text, facts)
+                return await asyncio.to_thread(decide, text, facts)
             except NotKnown:
                 raise
             except Exception:

@@ -14,6 +14,7 @@ from routing_rules import organisation as organisations
 from routing_rules import toml_files
 from routing_rules.authority_names import check_names
 from routing_rules.catalogue import Catalogue
+from routing_rules.chat_table import ChatTable
 from routing_rules.errors import Clash, MissingValue, RulesErrors
 from routing_rules.hours import Hours, HoursTable, Nation
 from routing_rules.matching import Clocks, ReadyRule, make_ready
@@ -102,6 +103,7 @@ class AuthorityTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     public_contact: Contact = Contact()
     hours: HoursTable
     """The contact centre's."""
+    chat: ChatTable = ChatTable()
     safeguarding: Safeguarding
     thresholds: Thresholds = Thresholds()
     people: People = People()

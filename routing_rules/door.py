@@ -9,7 +9,7 @@ errors raises `RulesErrors` and leaves the old door as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -174,6 +174,29 @@ class Door:
             given=Given(
                 age=facts.age, language=facts.language, service=facts.service, provider=facts.provider
             ),
+        )
+
+    def decide_agreed(self, text: str, needs: Sequence[tuple[str, str | None]], facts: Facts) -> Decision:
+        """Who answers for needs that the citizen has agreed to: (their words, service). Without a service, people decide.
+
+        Danger found in the whole text is an alarm all the same. Raises `NotKnown` for an authority that is not there.
+        """
+        authority = self.authority(facts.authority)
+        finding = self.find_danger(text)
+        case = Case(self.catalogue, authority, facts, router.spot(facts, self.places))
+        parts = []
+        for words, code in needs:
+            known = self.catalogue.services.get(code or "")
+            parts.append(
+                outcomes.for_people(words, case) if known is None else outcomes.for_known(words, known, case)
+            )
+        if finding is not None:
+            parts = self._with_danger(text, parts, finding, case)
+        return Decision(
+            parts=parts,
+            emergency=_emergency(parts, finding, authority),
+            engine=self.engine,
+            given=Given(age=facts.age, language=facts.language, provider=facts.provider),
         )
 
     def for_service(self, text: str, facts: Facts) -> Part:

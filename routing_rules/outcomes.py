@@ -38,6 +38,11 @@ def for_known(text: str, service: Service, case: Case) -> Part:
     return _routed(text, Scored(service.code, 1.0, []), [], case, ["The service was given, not guessed."])
 
 
+def for_people(text: str, case: Case) -> Part:
+    """Agreed with the citizen that a person decides."""
+    return _triage(text, [], case, "The citizen was asked, and a person decides.")
+
+
 def for_another_language(text: str, language: str, case: Case) -> Part:
     """Not English: staff who can read it decide; nothing is guessed."""
     return Part(

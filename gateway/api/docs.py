@@ -12,7 +12,6 @@ from aiohttp import web
 from gateway.api.endpoint import Auth, Endpoint
 
 PAGE = web.AppKey("docs_page", str)
-HOME = web.AppKey("home_page", str)
 
 SECURITY: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -37,6 +36,12 @@ PROBLEMS: Final = {
     "overloaded": "More is in flight than this process takes. Nothing was stored. Wait for Retry-After.",
     "unavailable": "The database is away, or the outcome of a commit is unknown. Send again with the same "
     "Idempotency-Key: it will be stored once.",
+    "foreign-origin": "A web page of this origin may not call the chat: the authority's file does not list it.",
+    "conversation-token": "The token opens no conversation here, or it has been exchanged for a newer one. Start anew.",
+    "conversation-closed": "The conversation has ended. Start a new one.",
+    "out-of-order": "The choice belongs to a question that has been answered already. Read the conversation again.",
+    "file-refused": "The file is too large, or none of the kinds that are taken, or the store for files is full.",
+    "not-yours": "Another agent has the conversation, or your lease ran out. Take it again.",
     "callback-rejected": "A status callback's signature, token or body is not acceptable.",
     "fault": "A fault of ours. It has been logged with the trace id.",
 }
@@ -115,19 +120,9 @@ async def docs(request: web.Request) -> web.Response:
     return web.Response(text=request.app[PAGE], content_type="text/html", headers=SECURITY)
 
 
-async def home(request: web.Request) -> web.Response:
-    """GET /."""
-    return web.Response(text=request.app[HOME], content_type="text/html", headers=SECURITY)
-
-
 async def style(_: web.Request) -> web.Response:
     """GET /web/style.css."""
     return web.Response(text=_template("style.css"), content_type="text/css", headers=SECURITY)
-
-
-def home_page() -> str:
-    """The page at `/`."""
-    return _template("home.html")
 
 
 ENDPOINTS = [
@@ -142,7 +137,6 @@ ENDPOINTS = [
         media_type=media_type,
     )
     for path, handler, summary, media_type in (
-        ("/", home, "What this is", "text/html"),
         ("/api/docs", docs, "These pages", "text/html"),
         ("/web/style.css", style, "How the pages look", "text/css"),
     )

@@ -25,6 +25,8 @@ class Auth(enum.Enum):
     """Anyone: it tells nothing of any citizen."""
     KEY = "key"
     """Staff who signed in, and software with an API key, within their authority; `roles` says which."""
+    CONVERSATION = "conversation"
+    """The citizen whose conversation it is: they hold its token."""
     SIGNED = "signed"
     """The organisation itself: its adapter checks the signature or token."""
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from adapters.base import CallbackRejected
 from gateway import errors
 from gateway.api.endpoint import METRICS, route_name
+from gateway.chat.errors import ConversationClosed, NotYours, OutOfOrder
 from gateway.oidc.keys import ProviderAway
 
 log = structlog.get_logger()
@@ -131,7 +132,7 @@ def _from_http(raised: web.HTTPException) -> ProblemError:
     return problem(raised.status, kind, title, details.get(raised.status, ""), headers=headers)
 
 
-def _from_gateway(raised: Exception) -> ProblemError:  # noqa: PLR0911  one answer for each kind of error
+def _from_gateway(raised: Exception) -> ProblemError:  # noqa: C901, PLR0911, PLR0912  one answer for each kind of error
     detail = str(raised)
     match raised:
         case errors.StoreUnavailable():
@@ -157,6 +158,12 @@ def _from_gateway(raised: Exception) -> ProblemError:  # noqa: PLR0911  one answ
             )
         case errors.InvalidInput():
             return invalid(detail, raised.pointer)
+        case ConversationClosed():
+            return problem(409, "conversation-closed", "The conversation has ended", detail)
+        case OutOfOrder():
+            return problem(409, "out-of-order", "Out of order", detail)
+        case NotYours():
+            return problem(409, "not-yours", "Not yours", detail)
         case errors.KeyReused():
             return problem(422, "key-reused", "Idempotency-Key reused", detail)
         case errors.Conflict():

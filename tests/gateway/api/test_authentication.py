@@ -19,7 +19,17 @@ OPEN = {
     "/sign-in",
     "/sign-in/callback",
     "/web/style.css",
+    "/contact/{authority}",
+    "/track",
+    "/web/front-door-chat.js",
+    "/web/pages.css",
+    "/chat/v1/{authority}/about",
+    "/chat/v1/{authority}/conversations",
+    "/chat/v1/{authority}/track",
+    "/chat/v1/{authority}/track/survey",
 }
+CONVERSATION = "/chat/v1/{authority}/conversation"
+"""Here and below: the citizen's own conversation, opened by its token."""
 SIGNED = {"/callbacks/{authority}/{organisation}", "/callbacks/{authority}/{organisation}/{tail}"}
 
 
@@ -34,6 +44,12 @@ async def test_every_route_wants_a_key_but_the_ones_listed_here(api):
             continue
         walked += 1
         expected = Auth.PUBLIC if path in OPEN else Auth.SIGNED if path in SIGNED else Auth.KEY
+        if path == CONVERSATION or path.startswith(f"{CONVERSATION}/"):
+            expected = Auth.CONVERSATION
+            status, _, body = await api.bare(
+                route.method, path.format(authority="barnet", attachment_id="x"), json={}
+            )
+            assert (status, body["type"]) == (401, "/api/docs#conversation-token"), path
         assert endpoint.auth is expected, path
         if endpoint.auth is Auth.KEY:
             status, headers, body = await api.bare(route.method, re.sub(r"\{\w+\}", "x", path))
