@@ -121,7 +121,7 @@ def _try_again(
         state=DeliveryState.WAITING,
         detail=detail,
         status=status,
-        wait=line.backoff(claim.attempt, asked=asked),
+        wait=max(line.backoff(claim.attempt, asked=asked), line.settles if outcome == "uncertain" else timedelta()),
         check_first=check,
     )
 

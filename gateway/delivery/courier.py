@@ -149,7 +149,7 @@ class Courier:
                 and self._health.everybody_is_down(claimed.authority_id)
             ):
                 # The fault is likelier ours: nothing is shifted, everything is kept.
-                result = replace(result, state=DeliveryState.WAITING, wait=backoff(claimed.attempt))
+                result = replace(result, state=DeliveryState.WAITING, wait=max(backoff(claimed.attempt), line.settles))
             ended = self._ended(line, claimed, result, started_at)
             await self._write_while_leased(line, claimed, ended, result)
             if result.outcome == "accepted":

@@ -53,7 +53,7 @@ async def everything(
     """Two gateways on one embedded database, and one mishap after another; at least so long and so many requests."""
     async with world(folder, proxies=True, stages=STAGES) as here:
         for _ in range(2):
-            await here.add_gateway(command="tests.chaos.jumping")
+            await here.add_gateway()
         load = here.load(patience=180, timeout=4)
         began = time.monotonic()
         async with load.running(rate=rate, workers=96):

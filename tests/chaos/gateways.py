@@ -28,10 +28,10 @@ def free_port() -> int:
 
 
 class Gateway:
-    """`python -m gateway serve` on one port for all its lives."""
+    """`python -m tests.chaos.serving serve` on one port for all its lives."""
 
     def __init__(
-        self, environ: Mapping[str, str], log: Path, *, command: tuple[str, ...] = ("gateway",)
+        self, environ: Mapping[str, str], log: Path, *, command: tuple[str, ...] = ("tests.chaos.serving",)
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"

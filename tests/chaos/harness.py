@@ -61,7 +61,7 @@ class World:
         return await asyncpg.connect(url)
 
     async def add_gateway(
-        self, *, database_url: str | None = None, command: str = "gateway", **settings: object
+        self, *, database_url: str | None = None, command: str = "tests.chaos.serving", **settings: object
     ) -> Gateway:
         """Start another gateway; the first one is where organisations report to."""
         url = database_url or self.database_url

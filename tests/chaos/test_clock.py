@@ -8,7 +8,7 @@ from tests.chaos.harness import world
 async def test_a_jump_of_the_clock_neither_expires_leases_nor_puts_deliveries_off(chaos_folder, database_url):
     """A day forwards, two days back: what is claimed stays claimed, what is due is delivered."""
     async with world(chaos_folder, database_url) as here:
-        await here.add_gateway(command="tests.chaos.jumping")
+        await here.add_gateway()
         wrong = here.embedded / "clock"
         async with here.load().running(rate=40) as load:
             for seconds in (0, 86_400, -86_400, 0):

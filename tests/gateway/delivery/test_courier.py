@@ -173,6 +173,30 @@ async def test_uncertain_with_lookup_is_sent_again_only_after_a_definite_no(open
     assert await post.referral() == ("delivered", "re")
 
 
+@pytest.mark.parametrize(("lookup_after", "asked_at"), [(None, 10), (45.0, 45)])
+async def test_a_look_up_waits_until_its_no_can_be_believed(open_post, make, clock, lookup_after, asked_at):
+    """It may still be at work on what it did not answer: asked too early it would say no, and get it twice."""
+    adapter = Scripted(LOST, deduplication=Deduplication.LOOKUP)
+    post = await open_post({"re": adapter}, timeout=10.0, lookup_after=lookup_after)
+    await post.store(make())
+    await post.round()
+    clock.pass_(asked_at - 0.1)
+    assert not await post.round()
+    assert adapter.asked == []
+    clock.pass_(0.2)
+    await post.round()
+    assert len(adapter.asked) == 1
+
+
+async def test_a_lease_leaves_as_long_before_the_next_courier_asks(open_post, make):
+    """A courier that died in the middle of a hand-over is as good as one that got no answer."""
+    asked = await open_post({"re": Scripted(deduplication=Deduplication.LOOKUP)}, lookup_after=45.0)
+    keyed = await open_post({"re": Scripted(deduplication=Deduplication.KEY)}, lookup_after=45.0)
+    leases = [post.lines["barnet", "re"].lease.total_seconds() for post in (asked, keyed)]
+    timeout = asked.lines["barnet", "re"].organisation.delivery.timeout
+    assert leases == [timeout + 45, timeout + 10]
+
+
 async def test_uncertain_without_either_waits_for_a_person(open_post, make, clock):
     """Never a blind retry, and nobody else is sent it either."""
     post = await open_post({"re": Scripted(LOST, deduplication=Deduplication.NONE)})

@@ -16,6 +16,7 @@ from gateway.delivery.status import _clean
 from gateway.errors import StoreUnavailable
 from gateway.identifiers import uuid7
 from gateway.store import alarms, statuses
+from gateway.store.claims import Slot, claim
 from tests.gateway.delivery.post import Hang, Post, Scripted, until
 
 
@@ -169,6 +170,32 @@ async def test_a_status_may_come_before_the_ending_is_written(open_post, make, s
     assert len(await post.events("delivered")) == 1
     await post.sync.apply("barnet", "re", [said("fixed", 1)])
     assert await post.referral() == ("resolved", "re")
+
+
+async def test_what_is_spoken_of_after_its_courier_died_leaves_an_attempt_on_record(open_post, make, said, clock):
+    """Nobody will ever write that hand-over's ending: what the organisation says stands in its place."""
+    post = await open_post()
+    await post.store(make())
+    slot = Slot(authority_id="barnet", organisation="re", free=1, lease=timedelta(seconds=20))
+    (claimed,) = await claim(post.pool, [slot], clock.now(), "a courier that dies")
+    await post.sync.apply("barnet", "re", [said("investigating", delivery_id=str(claimed.delivery_id))])
+    assert await post.referral() == ("in_progress", "re")
+    assert (await post.delivery())["state"] == "delivered"
+    assert await post.attempts() == [("reported", "the organisation spoke of it before its courier did")]
+
+
+async def test_the_ending_of_whoever_lives_takes_the_place_of_what_was_reported(open_post, make, said):
+    """What the courier saw itself says more than that the organisation spoke of it."""
+    hang = Hang(then=Receipt(external_reference="RE-1"))
+    post = await open_post({"re": Scripted(hang)})
+    await post.store(make())
+    await post.courier.take_round()
+    await hang.reached.wait()
+    delivery_id = str((await post.delivery())["delivery_id"])
+    await post.sync.apply("barnet", "re", [said("investigating", delivery_id=delivery_id)])
+    hang.go.set()
+    await post.courier.settled()
+    assert await post.attempts() == [("accepted", "")]
 
 
 async def test_a_status_that_was_quicker_than_the_ending_is_applied_once_it_is_known(open_post, make, said):
