@@ -147,7 +147,9 @@ def no_blocking() -> Iterator[None]:
         for reading in ("os.stat", "io.TextIOWrapper.read", "io.BufferedReader.read"):
             if reading in guard.functions:  # a traceback in the log shows lines of source
                 guard.functions[reading].can_block_in("linecache.py", {"checkcache", "updatecache"})
-        for function in guard.functions.values():  # looking for libpq's password and key files, once a connection
+        for (
+            function
+        ) in guard.functions.values():  # looking for libpq's password and key files, once a connection
             function.can_block_in("asyncpg/connect_utils.py", {"_parse_connect_dsn_and_args"})
         yield
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 
 import pytest
@@ -195,6 +196,36 @@ async def test_a_lease_leaves_as_long_before_the_next_courier_asks(open_post, ma
     leases = [post.lines["barnet", "re"].lease.total_seconds() for post in (asked, keyed)]
     timeout = asked.lines["barnet", "re"].organisation.delivery.timeout
     assert leases == [timeout + 45, timeout + 10]
+
+
+async def test_a_claim_that_came_back_after_its_lease_is_not_begun(open_post, make, clock):
+    """Frozen while the database answered: it may be another's by now, and so it is given back untouched."""
+    adapter = Scripted(deduplication=Deduplication.LOOKUP)
+    post = await open_post({"re": adapter})
+    await post.store(make())
+    line = post.lines["barnet", "re"]
+    slot = Slot(authority_id="barnet", organisation="re", free=1, lease=line.lease)
+    (claimed,) = await claim(post.pool, [slot], clock.now(), "w")
+    line.began()
+    await post.courier._carry(line, claimed, clock.monotonic() - 0.001)
+    assert (adapter.handed, await post.attempts()) == ([], [])
+    delivery = await post.delivery()
+    assert (delivery["state"], delivery["attempt"], line.running) == ("waiting", 0, 0)
+    await post.round()
+    (handed,) = adapter.handed
+    assert handed.send_by - time.monotonic() <= line.lease.total_seconds()
+
+
+async def test_a_hand_over_ends_with_its_lease_however_it_hangs(open_post, make, clock):
+    """Nothing may be sent by a courier whose claim is no longer its own."""
+    post = await open_post({"re": Scripted(Hang())})
+    await post.store(make())
+    line = post.lines["barnet", "re"]
+    slot = Slot(authority_id="barnet", organisation="re", free=1, lease=line.lease)
+    (claimed,) = await claim(post.pool, [slot], clock.now(), "w")
+    line.began()
+    await post.courier._carry(line, claimed, clock.monotonic() + 0.05)
+    assert [outcome for outcome, _ in await post.attempts()] == ["uncertain"]
 
 
 async def test_uncertain_without_either_waits_for_a_person(open_post, make, clock):

@@ -172,7 +172,9 @@ async def test_a_status_may_come_before_the_ending_is_written(open_post, make, s
     assert await post.referral() == ("resolved", "re")
 
 
-async def test_what_is_spoken_of_after_its_courier_died_leaves_an_attempt_on_record(open_post, make, said, clock):
+async def test_what_is_spoken_of_after_its_courier_died_leaves_an_attempt_on_record(
+    open_post, make, said, clock
+):
     """Nobody will ever write that hand-over's ending: what the organisation says stands in its place."""
     post = await open_post()
     await post.store(make())
