@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -115,6 +116,10 @@ class World:
         finally:
             await connection.close()
 
+    def effects(self) -> Counter[tuple[str, str, str]]:
+        """How many cases each delivery opened at each organisation, by the stand-ins' own ledgers."""
+        return read_effects(self.town.ledgers)
+
     async def check(self, *, settled: bool = True, ended: bool = True) -> Report:
         """Run the checker over everything so far."""
         connection = await self.connect()
@@ -122,7 +127,7 @@ class World:
             return await check(
                 connection,
                 sent=[sent for load in self.loads for sent in load.sent],
-                effects=await asyncio.to_thread(read_effects, self.town.ledgers),
+                effects=await asyncio.to_thread(self.effects),
                 without_ledger=self.town.worklists,
                 settled=settled,
                 ended=ended,
@@ -167,10 +172,14 @@ async def world(
     database_url: str | None = None,
     *,
     proxies: bool = False,
+    tls: bool = False,
     stages: Stages = SWIFT,
     **limits: float,
 ) -> AsyncIterator[World]:
-    """Stand-ins and a database; gateways are added by the test. `limits`: of every organisation, see `quick_rules`."""
+    """Stand-ins and a database; gateways are added by the test.
+
+    `proxies` stand before every stand-in, and with `tls` speak it. `limits`: of every organisation, see `quick_rules`.
+    """
     folder.mkdir(parents=True)
     folder.chmod(0o755)
     (folder / "data").mkdir(mode=0o755)
@@ -182,9 +191,9 @@ async def world(
     here = World(folder, rules, door, town, database_url)
     try:
         if proxies:
-            await town.put_proxies_between()
+            await town.put_proxies_between(tls=tls)
         yield here
     finally:
         for gateway in reversed(here.gateways):
-            await gateway.stop()
+            await gateway.kill()
         await town.close()

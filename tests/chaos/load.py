@@ -148,7 +148,7 @@ class Load:
         while sent.reference is None and time.monotonic() < give_up:
             sent.tries += 1
             if not await self._try(session, sent, body):
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.25)
 
     async def _try(self, session: aiohttp.ClientSession, sent: Sent, body: dict[str, Any]) -> bool:
         headers = {"Authorization": f"Bearer {self._keys[sent.authority]}", "Idempotency-Key": sent.key}
