@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
+from adapters.base import Deduplication
 from gateway.clock import SystemClock
 from gateway.postgres import Server
 from gateway.rules import load_door
@@ -124,7 +125,7 @@ class World:
         """Run the checker over everything so far."""
         connection = await self.connect()
         try:
-            return await check(
+            report = await check(
                 connection,
                 sent=[sent for load in self.loads for sent in load.sent],
                 effects=await asyncio.to_thread(self.effects),
@@ -132,8 +133,18 @@ class World:
                 settled=settled,
                 ended=ended,
             )
+            await self._count_uncertain(connection, report)
+            return report
         finally:
             await connection.close()
+
+    async def _count_uncertain(self, connection: Connection, report: Report) -> None:
+        """What became of hand-overs of which nobody knew whether they had arrived."""
+        how = self.town.deduplication()
+        for row in await connection.fetch(_UNCERTAIN):
+            kind = how.get((row["authority_id"], row["organisation"]), Deduplication.KEY)
+            name = "uncertain, left to a person" if row["state"] == "uncertain" else _RESOLVED[kind]
+            report.figures[name] = report.figures.get(name, 0) + row["count"]
 
     async def end(self, *, within: float = 40.0, ended: bool = True) -> Report:
         """How every chaos test ends: all callers answered, all settled, the checker clean. Prints its figures."""
@@ -151,6 +162,18 @@ class World:
         return "\n".join([line for line in lines if '"exception"' in line][:3]).replace("\\n", "\n")
 
 
+_RESOLVED = {
+    Deduplication.KEY: "uncertain, resolved by sending again under the same key",
+    Deduplication.LOOKUP: "uncertain, resolved by look-up",
+    Deduplication.NONE: "uncertain, resolved by what the organisation said",
+}
+_UNCERTAIN = """
+SELECT authority_id, organisation, state, count(*) FROM deliveries AS d
+WHERE state IN ('delivered', 'uncertain') AND role <> 'notice' AND EXISTS (
+    SELECT FROM attempts AS a WHERE a.authority_id = d.authority_id AND a.delivery_id = d.delivery_id
+    AND a.outcome IN ('uncertain', 'expired'))
+GROUP BY authority_id, organisation, state
+"""
 _UNSETTLED = """
 SELECT EXISTS (SELECT FROM deliveries WHERE state IN ('waiting', 'claimed')) OR $2 AND EXISTS (
     SELECT FROM referrals WHERE state IN ('routed', 'delivered', 'in_progress') AND priority <> 'safeguarding'

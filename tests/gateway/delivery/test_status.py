@@ -240,16 +240,20 @@ async def test_a_status_answers_what_was_uncertain(open_post, make, said, clock)
     assert (await post.delivery())["state"] == "delivered"
 
 
+async def ring(post, clock):
+    """Raise an alarm about the one referral there is."""
+    row = await post.pool.fetchrow("SELECT authority_id, referral_id, request_id FROM referrals")
+    await post.pool.execute(
+        "INSERT INTO alarms (authority_id, referral_id, request_id, opened_at, next_at) VALUES ($1, $2, $3, $4, $4)",
+        *(*row, clock.now()),
+    )
+    return row
+
+
 @pytest.mark.parametrize("word", ["fixed", "cancelled"])
 async def test_a_safeguarding_referral_is_never_closed_by_a_system(post, said, clock, word):
     """Held and told while the alarm rings; progress is applied; a person's answer opens the way."""
-    row = await post.pool.fetchrow("SELECT authority_id, referral_id, request_id FROM referrals")
-    async with post.pool.acquire() as connection:
-        await connection.execute(
-            "INSERT INTO alarms (authority_id, referral_id, request_id, opened_at, next_at)"
-            " VALUES ($1, $2, $3, $4, $4)",
-            *(*row, clock.now()),
-        )
+    row = await ring(post, clock)
     await post.sync.apply("barnet", "re", [said("investigating", 1), said(word, 2)])
     assert await post.referral() == ("in_progress", "re")
     assert await applied(post) == [("investigating", "applied"), (word, "held")]
@@ -258,6 +262,28 @@ async def test_a_safeguarding_referral_is_never_closed_by_a_system(post, said, c
         assert await alarms.acknowledge(connection, "barnet", row["referral_id"], "Ruth", clock.now())
     await post.sync.apply("barnet", "re", [said(word, 3)])
     assert (await post.referral())[0] in {"resolved", "cancelled"}
+
+
+@pytest.mark.parametrize(
+    ("word", "rings", "told"),
+    [("fixed", True, {"delivered", "resolved_reported"}), ("who knows", False, {"delivered"})],
+)
+async def test_whoever_speaks_of_what_was_uncertain_has_it_though_the_word_moves_nothing(
+    open_post, make, said, clock, word, rings, told
+):
+    """Held for a person, or unmapped: its hand-over is settled, and so is the question whether it arrived."""
+    post = await open_post({"re": Scripted(Uncertain("lost"), deduplication=Deduplication.NONE)})
+    await post.store(make())
+    if rings:
+        await ring(post, clock)
+    await post.round()
+    assert await post.referral() == ("uncertain", "re")
+    before = set(await post.events())
+    delivery_id = str((await post.delivery())["delivery_id"])
+    await post.sync.apply("barnet", "re", [said(word, delivery_id=delivery_id)])
+    assert await post.referral() == ("delivered", "re")
+    assert (await post.delivery())["state"] == "delivered"
+    assert set(await post.events()) - before == told
 
 
 async def test_whoever_was_only_told_cannot_move_the_referral(open_post, make, said):
