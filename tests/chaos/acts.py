@@ -28,7 +28,7 @@ STAGES: Final = (("resolved", 0.3),)
 """One step only: what is tested is on the way there."""
 
 
-BACKLOG: Final = 2000
+BACKLOG: Final = 1000
 """Deliveries that wait, past which callers begin nothing new."""
 
 
@@ -75,12 +75,12 @@ async def everything(
     folder: Path, chance: random.Random, *, seconds: float, requests: int, rate: float
 ) -> Act:
     """Two gateways on one embedded database, and one mishap after another; at least so long and so many requests."""
-    async with world(folder, proxies=True, tls=True, stages=STAGES) as here:
+    async with world(folder, proxies=True, tls=True, stages=STAGES, concurrency=3) as here:
         for _ in range(2):
             await here.add_gateway(courier_poll=0.25)
         load = here.load(patience=180, timeout=4)
         began = time.monotonic()
-        async with load.running(rate=rate, workers=96), _backlog_bounded(here, load):
+        async with load.running(rate=rate, workers=48), _backlog_bounded(here, load):
             for mishap in mishaps.in_turn(chance):
                 what = await mishap(here, chance)
                 drained = await _drained(here)
@@ -199,7 +199,7 @@ async def _full_disk(here: World, rate: float) -> Act:
 
 async def safeguarding(folder: Path) -> Act:
     """The organisation that answers for children is dead: a person's worklist has it at once, and the alarm rings on."""
-    async with world(folder, proxies=True, stages=STAGES) as here:
+    async with world(folder, proxies=True, stages=STAGES, quick_ladder=True) as here:
         gateway = await here.add_gateway()
         place, need = next(
             (place, need)

@@ -196,6 +196,7 @@ async def world(
     *,
     proxies: bool = False,
     tls: bool = False,
+    quick_ladder: bool = False,
     stages: Stages = SWIFT,
     **limits: float,
 ) -> AsyncIterator[World]:
@@ -207,7 +208,7 @@ async def world(
     folder.chmod(0o755)
     (folder / "data").mkdir(mode=0o755)
     (folder / "town").mkdir()
-    rules = quick_rules(folder / "rules", **limits)
+    rules = quick_rules(folder / "rules", quick_ladder=quick_ladder, **limits)
     door = load_door(Settings(rules_dir=rules), understand=False)
     town = ChaosTown(folder / "town", door, stages=stages)
     await town.start()

@@ -222,9 +222,10 @@ class _Pair:
         for writer in (self.ours, self.theirs):
             if writer is None:
                 continue
-            sock = writer.get_extra_info("socket")
-            if sock is not None and sock.family != socket.AF_UNIX and sock.fileno() >= 0:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with contextlib.suppress(AttributeError):  # TLS that has ended forgets its socket
+                sock = writer.get_extra_info("socket")
+                if sock is not None and sock.family != socket.AF_UNIX and sock.fileno() >= 0:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
     def close(self) -> None:
