@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway import postgres
+from gateway import postgres, postgres_cluster
 from gateway.api import callbacks, care, corrections, decisions, docs, openapi, ops, staff, subscriptions
 from gateway.api.auth import KEYS, Keys, authenticate
 from gateway.api.endpoint import ENDPOINTS, METRICS, Endpoint, add_endpoints, route_name
@@ -90,7 +90,9 @@ async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None
     async with contextlib.AsyncExitStack() as stack:
         url = settings.database_url
         if url is None:
-            url = await stack.enter_async_context(postgres.running(postgres.data_folder(settings.data_dir)))
+            url = await stack.enter_async_context(
+                postgres.running(postgres_cluster.data_folder(settings.data_dir))
+            )
         pool = await stack.enter_async_context(
             open_pool(url, size=settings.pool_size + settings.writers + 2, timeout=settings.connect_timeout)
         )

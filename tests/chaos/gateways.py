@@ -15,7 +15,7 @@ from typing import Final
 
 import aiohttp
 
-from gateway import postgres
+from gateway import postgres_cluster
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -60,7 +60,7 @@ class Gateway:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=postgres.die_with_parent,  # noqa: PLW1509
+                preexec_fn=postgres_cluster.die_with_parent,  # noqa: PLW1509
             )
         await self.ready(within)
         return time.monotonic() - began
