@@ -11,10 +11,9 @@ run: $(INSTALLED)
 	$(VENV)/bin/front-door demo
 
 test: $(INSTALLED_DEV)
-	$(PYTHON) -m pytest --ignore=tests/chaos
+	$(PYTHON) -m pytest
 
 chaos: $(INSTALLED_DEV) # breaks things under load; takes a quiet machine and a quarter of an hour
-	$(PYTHON) -m pytest tests/chaos
 	$(PYTHON) -m tests.chaos.run --seconds 600
 
 load: $(INSTALLED_DEV)
