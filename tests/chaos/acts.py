@@ -15,6 +15,7 @@ import aiohttp
 import asyncpg
 import msgspec
 
+from gateway.store.pool import AWAY
 from tests.chaos import mishaps
 from tests.chaos.checker import Place, Report
 from tests.chaos.database import Node, primary, standby_of
@@ -99,7 +100,7 @@ async def _backlog_bounded(here: World, load: Load) -> AsyncIterator[None]:
 
     async def watch() -> None:
         while True:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*AWAY, asyncpg.PostgresError):
                 connection = await asyncio.wait_for(here.connect(), 2)
                 try:
                     while True:
@@ -246,7 +247,7 @@ async def _answer(here: World, gateway: Gateway, authority: str, referral_id: st
         answer.raise_for_status()
 
 
-async def one_down(folder: Path, *, rounds: int = 4, seconds: float = 8, rate: float = 20) -> Act:
+async def one_down(folder: Path, *, rounds: int = 8, seconds: float = 4, rate: float = 20) -> Act:
     """One organisation swallows everything: the others' delivery times with and without that, in turns.
 
     At a `rate` that leaves the machine idle half of the time: what is measured is who waits for whom, not the machine.
