@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import asyncpg
@@ -195,14 +195,14 @@ async def world(
     database_url: str | None = None,
     *,
     proxies: bool = False,
-    tls: bool = False,
+    tls: Collection[str] = (),
     quick_ladder: bool = False,
     stages: Stages = SWIFT,
     **limits: float,
 ) -> AsyncIterator[World]:
     """Stand-ins and a database; gateways are added by the test.
 
-    `proxies` stand before every stand-in, and with `tls` speak it. `limits`: of every organisation, see `quick_rules`.
+    `proxies` stand before every stand-in, and for the authorities in `tls` speak it. `limits`: of every organisation, see `quick_rules`.
     """
     folder.mkdir(parents=True)
     folder.chmod(0o755)

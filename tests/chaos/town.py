@@ -35,6 +35,7 @@ class ChaosTown(Town):
         self.backends: dict[str, Backend] = {}
         self.proxies: dict[str, FaultProxy] = {}
         self._certificates: Certificates | None = None
+        self._secure: set[str] = set()
         self._stages = stages
         self._poll_interval = poll_interval
 
@@ -55,29 +56,32 @@ class ChaosTown(Town):
         for authority, organisations in replacements.items():
             for code, each in organisations.items():
                 backend = self.backends[f"{authority}_{code}"]
-                if backend.url:
-                    each["connection"]["ca_file"] = str(certificates.trusted)
+                if f"{authority}_{code}" not in self._secure:
+                    continue
+                each["connection"]["ca_file"] = str(certificates.trusted)
                 if backend.protocol == "email":
                     each["connection"]["tls"] = "implicit"
         self.connections.write_bytes(msgspec.json.encode(replacements))
 
-    async def put_proxies_between(self, *, tls: bool = False) -> None:
+    async def put_proxies_between(self, *, tls: Collection[str] = ()) -> None:
         """From now on (for gateways not yet started) every back end is reached through a proxy of its own.
 
-        `tls`: and speaks TLS, with a certificate that the gateway trusts until `Kind.TLS` is set.
+        `tls`: authorities whose back ends speak it, with a certificate that the gateway trusts until `Kind.TLS` is set.
         """
         self._certificates = Certificates(self.folder / "tls") if tls else None
+        self._secure = {name for name, each in self.backends.items() if each.url and _place(name)[0] in tls}
         reached = {}
         for name, backend in self.backends.items():
             if not backend.url:
                 reached[name] = backend
                 continue
             parts = urlsplit(backend.url)
+            certificates = self._certificates if name in self._secure else None
             proxy = self.proxies[name] = FaultProxy(
-                (parts.hostname or "", parts.port or 0), certificates=self._certificates
+                (parts.hostname or "", parts.port or 0), certificates=certificates
             )
             await proxy.start()
-            scheme = "https" if tls and parts.scheme == "http" else parts.scheme
+            scheme = "https" if certificates and parts.scheme == "http" else parts.scheme
             url = urlunsplit(parts._replace(scheme=scheme, netloc=f"127.0.0.1:{proxy.port}"))
             reached[name] = Backend(backend.protocol, url, backend.control_url)
         self.connect(reached)
