@@ -202,7 +202,8 @@ async def world(
 ) -> AsyncIterator[World]:
     """Stand-ins and a database; gateways are added by the test.
 
-    `proxies` stand before every stand-in, and for the authorities in `tls` speak it. `limits`: of every organisation, see `quick_rules`.
+    `proxies` stand before every stand-in, and speak TLS for the authorities in `tls`.
+    `limits`: of every organisation, see `quick_rules`.
     """
     folder.mkdir(parents=True)
     folder.chmod(0o755)

@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from gateway import logs
-from tests.chaos import acts
+from tests.chaos import acts, fairness
 from tests.chaos.acts import Act
 from tests.chaos.checker import Place
 
@@ -29,7 +29,7 @@ async def run(folder: Path, *, seconds: float, requests: int, rate: float, seed:
     side = max(seconds * 0.05, 10.0)
     done: dict[str, Act] = {}
     acts.say("one organisation dead")
-    done["one organisation dead"] = await acts.one_down(folder / "one")
+    done["one organisation dead"] = await fairness.one_down(folder / "one")
     acts.say("safeguarding")
     done["safeguarding"] = await acts.safeguarding(folder / "safeguarding")
     acts.say("a full disk")
