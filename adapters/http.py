@@ -21,6 +21,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -179,12 +180,14 @@ class HttpClient:
         body: bytes | None = None,
         safe: bool = False,
         within: float | None = None,
+        send_by: float | None = None,
     ) -> Answer:
         """Send a request and read the answer, whatever its status. Raises `Unavailable` or `Uncertain`.
 
-        `within` is for an exchange that has less than the connection's time: the seconds that are left.
+        `within` is for an exchange that has less than the connection's time: the seconds that are left. `send_by` is
+        the `Handover`'s: looked at just before the bytes leave, since a process may have been frozen until then.
         """
-        trace = SimpleNamespace(sent=False)
+        trace = SimpleNamespace(sent=False, late=False, send_by=send_by)
         options: dict[str, Any] = {"headers": headers, "params": params, "data": body}
         if within is not None:
             connect = min(within, self._connection.connect_timeout)
@@ -192,6 +195,8 @@ class HttpClient:
         try:
             return await self._exchange(method, url, trace, safe=safe, allow_redirects=False, **options)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if trace.late:
+                raise Unavailable("it was too late to send it") from error
             detail = _what_happened(error)
             if trace.sent and not safe:
                 raise Uncertain(f"{detail} after the request was sent") from error
@@ -237,6 +242,7 @@ class HttpClient:
             connection = self._connection
             trace = aiohttp.TraceConfig()
             trace.on_request_headers_sent.append(_note_sent)
+            trace.on_request_chunk_sent.append(_not_too_late)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=connection.max_connections,
@@ -271,6 +277,14 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _: object) -> None:
     # Called just before the first byte leaves: with this flag down, the organisation saw nothing of it.
     context.trace_request_ctx.sent = True
+
+
+async def _not_too_late(_session: aiohttp.ClientSession, context: SimpleNamespace, _: object) -> None:
+    # Called just before the body leaves, headers and all: aiohttp holds them back until then.
+    trace = context.trace_request_ctx
+    if trace.send_by is not None and time.monotonic() >= trace.send_by:
+        trace.late = True
+        raise aiohttp.ClientConnectionError("too late")
 
 
 _WHAT_HAPPENED: Final[tuple[tuple[type[Exception], str], ...]] = (

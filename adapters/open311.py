@@ -105,7 +105,9 @@ class Open311Adapter:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if handover.traceparent is not None:
             headers["traceparent"] = handover.traceparent
-        answer = await self._client.exchange("POST", self._address("requests"), headers=headers, body=body)
+        answer = await self._client.exchange(
+            "POST", self._address("requests"), headers=headers, body=body, send_by=handover.send_by
+        )
         answer.check(code=self._error_code(answer))
         for record in self._records(answer, "requests"):
             if reference := reference_of(record):

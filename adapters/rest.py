@@ -81,7 +81,9 @@ class RestAdapter:
         }
         if handover.traceparent is not None:
             headers["traceparent"] = handover.traceparent
-        answer = await self._exchange("POST", self._cases, headers=headers, body=body)
+        answer = await self._exchange(
+            "POST", self._cases, headers=headers, body=body, send_by=handover.send_by
+        )
         if answer.status == 409:
             try:
                 return self._receipt(answer, answer.json(dict[str, Any]), duplicate=True)
@@ -154,6 +156,7 @@ class RestAdapter:
         params: Mapping[str, str] | None = None,
         body: bytes = b"",
         safe: bool = False,
+        send_by: float | None = None,
     ) -> Answer:
         """Send one request, signed in and signed; once more with a new token if the old one was not taken.
 
@@ -177,6 +180,7 @@ class RestAdapter:
                 body=body or None,
                 safe=safe,
                 within=max(deadline - loop.time(), 0.001),
+                send_by=send_by,
             )
             if answer.status != 401 or not again or self._tokens is None or token is None:
                 return answer

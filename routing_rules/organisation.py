@@ -75,6 +75,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Hand-overs a second, at most."""
     timeout: float = 10.0
     """Seconds for one hand-over."""
+    lookup_after: float | None = None
+    """Seconds after a hand-over without an answer until "I do not have it" is believed of an organisation that can only be
+    asked: it may still be at work on it. Not given: as long again as `timeout`."""
     max_attempts: int = 12
     breaker_threshold: int = 5
     """Failures in a row that open the breaker."""
@@ -86,7 +89,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         """Raise `ValueError` for a number that would stop deliveries."""
         for name in self.__struct_fields__:
-            if getattr(self, name) <= 0:
+            number = getattr(self, name)
+            if number is not None and number <= 0:
                 raise ValueError(f"{name} must be more than 0")
 
 

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from gateway import postgres
+from gateway import postgres_cluster
 from gateway.settings import Settings
 
 
@@ -16,7 +16,7 @@ def audit_key(settings: Settings) -> bytes | None:
         return settings.audit_key.encode()
     if settings.database_url is not None:
         return None
-    return _kept(postgres.data_folder(settings.data_dir) / "audit.key")
+    return _kept(postgres_cluster.data_folder(settings.data_dir) / "audit.key")
 
 
 def _kept(file: Path) -> bytes:

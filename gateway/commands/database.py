@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from rapidfuzz import process
 
-from gateway import postgres
+from gateway import postgres, postgres_cluster
 from gateway.errors import NotFound
 from gateway.rules import load_door
 from gateway.settings import Settings
@@ -33,7 +33,7 @@ def with_database(
         async with AsyncExitStack() as stack:
             url = settings.database_url
             if url is None:
-                folder = postgres.data_folder(settings.data_dir)
+                folder = postgres_cluster.data_folder(settings.data_dir)
                 url = await stack.enter_async_context(postgres.running(folder))
             connector = await stack.enter_async_context(connecting(url, timeout=settings.connect_timeout))
             if migrated:

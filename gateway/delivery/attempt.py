@@ -34,16 +34,20 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     receipt: Receipt | None = None
 
 
-async def attempt(line: Line, claim: Claim, handover: Handover) -> Result:  # noqa: PLR0911  one for each ending
-    """Hand over once, asking first where an earlier attempt may have arrived. Never raises but for cancellation."""
+async def attempt(  # noqa: PLR0911  one for each ending
+    line: Line, claim: Claim, handover: Handover, *, within: float
+) -> Result:
+    """Hand over once, asking first where an earlier attempt may have arrived. Never raises but for cancellation.
+
+    `within`: seconds until the claim's lease ends.
+    """
     if (unasked := _without_asking(line, claim)) is not None:
         line.breaker.abandoned()  # nothing was asked of the organisation, so nothing was learnt of its health
         return unasked
     limit = line.organisation.delivery.timeout
     try:
-        async with asyncio.timeout(
-            limit + 2
-        ):  # the adapter keeps the limit itself; this is for one that does not
+        # The adapter keeps the limit itself; this is for one that does not, or that began late.
+        async with asyncio.timeout(min(limit + 2, within)):
             receipt = await _deliver(line, claim, handover)
     except Refused as error:
         line.breaker.succeeded()
@@ -121,7 +125,9 @@ def _try_again(
         state=DeliveryState.WAITING,
         detail=detail,
         status=status,
-        wait=line.backoff(claim.attempt, asked=asked),
+        wait=max(
+            line.backoff(claim.attempt, asked=asked), line.settles if outcome == "uncertain" else timedelta()
+        ),
         check_first=check,
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Final
@@ -119,6 +120,7 @@ class Courier:
         slots = [slot for line in lines.values() if (slot := line.slot())]
         if not slots:
             return False
+        asked = self._clock.monotonic()
         claims = await claim(self._pool, slots, self._clock.now(), self._worker)
         if self._stopping:
             await release(self._pool, claims, self._clock.now())
@@ -126,7 +128,8 @@ class Courier:
         for claimed in claims:
             line = lines[claimed.authority_id, claimed.organisation]
             line.began()
-            task = asyncio.create_task(self._carry(line, claimed))
+            ends = asked + line.lease.total_seconds()
+            task = asyncio.create_task(self._carry(line, claimed, ends))
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
         return bool(claims)
@@ -136,10 +139,16 @@ class Courier:
         while self._attempts:
             await asyncio.wait(self._attempts)
 
-    async def _carry(self, line: Line, claimed: Claim) -> None:
+    async def _carry(self, line: Line, claimed: Claim, lease_ends: float) -> None:
         try:
             started_at, started = self._clock.now(), self._clock.monotonic()
-            result = await attempt(line, claimed, self._handover(line, claimed))
+            left = lease_ends - started
+            if left <= 0:  # this process was frozen, or the database slow: it may be another's by now
+                line.breaker.abandoned()
+                await release(self._pool, [claimed], started_at)
+                return
+            handover = replace(self._handover(line, claimed), send_by=time.monotonic() + left)
+            result = await attempt(line, claimed, handover, within=left)
             labels = (claimed.authority_id, claimed.organisation)
             self._metrics.deliveries.labels(*labels, result.outcome).inc()
             self._metrics.attempt_seconds.labels(*labels).observe(self._clock.monotonic() - started)
@@ -149,7 +158,9 @@ class Courier:
                 and self._health.everybody_is_down(claimed.authority_id)
             ):
                 # The fault is likelier ours: nothing is shifted, everything is kept.
-                result = replace(result, state=DeliveryState.WAITING, wait=backoff(claimed.attempt))
+                result = replace(
+                    result, state=DeliveryState.WAITING, wait=max(backoff(claimed.attempt), line.settles)
+                )
             ended = self._ended(line, claimed, result, started_at)
             await self._write_while_leased(line, claimed, ended, result)
             if result.outcome == "accepted":

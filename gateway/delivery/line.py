@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from adapters.base import Adapter
+from adapters.base import Adapter, Deduplication
 from gateway.clock import Clock
 from gateway.delivery.breaker import Breaker
 from gateway.delivery.limits import RateLimit, backoff
@@ -43,7 +43,11 @@ class Line:
         """Whether anything was ever handed to it in this process."""
         self.backoff: Callable[..., timedelta] = backoff
         """The wait after failed attempt number n, with `asked` as `limits.backoff` has it."""
-        self.lease = timedelta(seconds=settings.timeout + lease_margin)
+        self.settles = timedelta()
+        """How long a hand-over without an answer may still be at work there: a look-up before says nothing."""
+        if adapter.deduplication is Deduplication.LOOKUP:
+            self.settles = timedelta(seconds=settings.lookup_after or settings.timeout)
+        self.lease = timedelta(seconds=settings.timeout) + max(timedelta(seconds=lease_margin), self.settles)
         self._metrics = metrics
         self._labels = (authority, organisation.code)
         metrics.connected.labels(*self._labels).set(connected)

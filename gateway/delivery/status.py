@@ -32,6 +32,8 @@ MOST_AWAITED: Final = 100_000
 """References asked after in one poll: all that are open, since an adapter drops what it was not asked after."""
 KNOWN_SINCE: Final = timedelta(days=1)
 """How long a status of an unknown case is looked at again by itself."""
+_UNTAKEN: Final = frozenset({State.ROUTED, State.UNDELIVERABLE, State.UNCERTAIN})
+"""What a referral is whose organisation is not known to have it."""
 LOOK: Final = 5.0
 """Seconds between looks for unknown cases that have become known."""
 
@@ -99,11 +101,15 @@ class StatusSync:
         if waiting is None or applied == "ignored" or not _current(waiting, update):
             return
         moves = mapped if applied == "applied" and mapped is not waiting.state else None
+        if moves is None and waiting.state in _UNTAKEN:
+            moves = State.DELIVERED  # whoever speaks of it has it, whatever the word means
         await statuses.write_status(connection, waiting, update, moves, now)
         if moves is State.REJECTED:
             await self._hand_on(connection, waiting, update, now)
-        elif applied in {"applied", "held"}:
-            kind = f"{mapped}_reported" if applied == "held" else moves.value if moves else "status"
+            return
+        told = [moves.value] if moves else ["status"] if applied == "applied" else []
+        told += [f"{mapped}_reported"] if applied == "held" else []
+        for kind in told:
             await add_event(connection, _event(waiting, kind, update, now))
 
     async def _hand_on(

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from gateway import postgres
+from gateway import postgres, postgres_cluster
 from gateway.clock import SystemClock
 from gateway.demo.client import Caller, Front
 from gateway.demo.ledgers import Effects, read_effects
@@ -41,7 +41,7 @@ PATIENCE: Final = 90.0
 async def run(settings: Settings, *, once: bool, picture: Path | None = None) -> int:
     """Run the demo; the exit code is 1 if anything was not delivered."""
     console = Console(width=None if sys.stdout.isatty() else 176)
-    data = postgres.data_folder(settings.data_dir)
+    data = postgres_cluster.data_folder(settings.data_dir)
     settings = msgspec.structs.replace(settings, data_dir=data)
     door = load_door(settings, understand=False)
     stop = asyncio.Event()
@@ -127,7 +127,7 @@ class Gateway:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=postgres.die_with_parent,  # noqa: PLW1509
+                preexec_fn=postgres_cluster.die_with_parent,  # noqa: PLW1509
             )
         return self._process
 
@@ -136,7 +136,9 @@ async def _keys(settings: Settings, authorities: list[str]) -> dict[str, str]:
     async with AsyncExitStack() as stack:
         url = settings.database_url
         if url is None:
-            url = await stack.enter_async_context(postgres.running(postgres.data_folder(settings.data_dir)))
+            url = await stack.enter_async_context(
+                postgres.running(postgres_cluster.data_folder(settings.data_dir))
+            )
         pool = await stack.enter_async_context(open_pool(url, size=1))
         async with pool.acquire() as connection:
             now = SystemClock().now()

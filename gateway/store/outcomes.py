@@ -69,7 +69,7 @@ WITH ended AS (
     ON CONFLICT (authority_id, delivery_id, fence) DO UPDATE
         SET finished_at = excluded.finished_at, started_at = excluded.started_at, outcome = excluded.outcome,
             status = excluded.status, detail = excluded.detail
-        WHERE attempts.outcome = 'expired'
+        WHERE attempts.outcome IN ('expired', 'reported')
 ), moved AS (
     UPDATE referrals AS r SET state = 'delivered', updated_at = u.finished_at
     FROM updated AS u
@@ -212,7 +212,7 @@ async def _keep_attempt(connection: Connection, ended: Ended) -> None:
         "INSERT INTO attempts (authority_id, delivery_id, attempt, fence, started_at, finished_at, outcome, status, detail)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (authority_id, delivery_id, fence) DO UPDATE"
         " SET started_at = excluded.started_at, finished_at = excluded.finished_at, outcome = excluded.outcome,"
-        " status = excluded.status, detail = excluded.detail WHERE attempts.outcome = 'expired'",
+        " status = excluded.status, detail = excluded.detail WHERE attempts.outcome IN ('expired', 'reported')",
         *(
             claim.authority_id,
             claim.delivery_id,

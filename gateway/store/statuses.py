@@ -182,7 +182,17 @@ async def find(
 async def write_status(
     connection: Connection, waiting: Waiting, update: StatusUpdate, state: State | None, now: datetime
 ) -> None:
-    """Set the foreign status on the delivery and, where `state` is given, our own on the referral."""
+    """Set the foreign status on the delivery and, where `state` is given, our own on the referral.
+
+    Whoever speaks of a delivery has taken it, though its courier may never say so: it may have died in between.
+    """
+    await connection.execute(
+        "INSERT INTO attempts (authority_id, delivery_id, attempt, fence, started_at, finished_at, outcome, detail)"
+        " SELECT authority_id, delivery_id, attempt, fence, least(updated_at, $3), $3, 'reported',"
+        " 'the organisation spoke of it before its courier did'"
+        " FROM deliveries WHERE authority_id = $1 AND delivery_id = $2 AND state = 'claimed' ON CONFLICT DO NOTHING",
+        *(waiting.authority_id, waiting.delivery_id, now),
+    )
     await connection.execute(
         "UPDATE deliveries SET external_status = $3, status_at = $4, updated_at = $5, state = 'delivered',"
         " check_first = false, acknowledged_at = coalesce(acknowledged_at, $5), lease_until = NULL, claimed_by = NULL,"

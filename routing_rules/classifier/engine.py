@@ -111,7 +111,8 @@ class Engine:
         return found
 
     def _confident(self, totals: Floats, lengths: Floats) -> Floats:
-        return to_shares(totals * (self._sharpness / np.sqrt(np.maximum(lengths, 1e-9)))[:, None])
+        scores: Floats = totals * (self._sharpness / np.sqrt(np.maximum(lengths, 1e-9)))[:, None]
+        return to_shares(scores)
 
     def _halves_one_by_one(self, parts: Sequence[str]) -> tuple[Floats, Floats, Floats]:
         def sure(text: str) -> Floats:

@@ -76,7 +76,8 @@ class Linear:
         summed = np.zeros((len(says) + 1, len(self.services) + 1), dtype=np.float32)
         np.concatenate(says).reshape(len(says), -1).cumsum(axis=0, out=summed[1:])
         held = summed[size:] - summed[:-size]
-        return held[:, :-1] / np.sqrt(np.maximum(held[:, -1:], _STEADY))
+        scores: Floats = held[:, :-1] / np.sqrt(np.maximum(held[:, -1:], _STEADY))
+        return scores
 
     def gains(self, text: str, service: str) -> dict[str, float]:
         """How much each whole word and pair of words of a text spoke for a service, against the average one."""

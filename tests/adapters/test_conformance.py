@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from adapters.base import (
     Adapter,
@@ -223,6 +225,21 @@ async def test_tls_failure(case: Case, certificate: Path) -> None:
         assert at.ledger.effects(given.delivery_id) == 0
     async with bench(case, certificate=certificate) as at:
         given = at.handover()
+        assert refers_to(at, await at.adapter.deliver(given), given)
+
+
+@every_case
+async def test_what_is_late_is_not_sent(case: Case) -> None:
+    """Past its time nothing leaves any more for a back end that another courier may just have asked."""
+    async with bench(case) as at:
+        if at.adapter.deduplication is not Deduplication.LOOKUP:
+            return
+        await at.adapter.deliver(at.handover())  # with a connection that is kept, and one that is not
+        for _ in range(2):
+            given = replace(at.handover(), send_by=time.monotonic() - 0.001)
+            assert type(await attempt(at.adapter, given)) is Unavailable
+            assert at.ledger.effects(given.delivery_id) == 0
+        given = replace(given, send_by=time.monotonic() + 60)
         assert refers_to(at, await at.adapter.deliver(given), given)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import asyncpg
 
-from gateway.postgres import Server
+from gateway.postgres_cluster import Cluster
 from tests.chaos.gateways import free_port
 
 _PASSWORD: Final = "chaos"
@@ -25,7 +25,7 @@ class Node:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        self._server = Server(folder)  # for its binaries and its user
+        self._cluster = Cluster(folder)  # for its binaries and its user
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -41,17 +41,17 @@ class Node:
     def prepare(self) -> None:
         """Make the folders, owned by the server's user."""
         self.data.mkdir(parents=True, mode=0o700)
-        self._server._give(self.data)
+        self._cluster.give(self.data)
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs to its end. Raises with its words if it fails."""
         done = subprocess.run(
-            [str(self._server._binaries() / program), *arguments],
+            [str(self._cluster.binaries() / program), *arguments],
             capture_output=True,
             check=False,
             cwd="/",
             env={**os.environ, "PGPASSWORD": _PASSWORD},
-            preexec_fn=self._server._become(die_with_us=False),
+            preexec_fn=self._cluster.become(die_with_us=False),
         )
         assert done.returncode == 0, done.stderr.decode(errors="replace")
 
@@ -59,7 +59,7 @@ class Node:
         """Start it and wait until it answers."""
         sockets = self.folder / "s"
         sockets.mkdir(exist_ok=True)
-        self._server._give(sockets)
+        self._cluster.give(sockets)
         options = {
             "listen_addresses": "127.0.0.1",
             "port": self.port,
@@ -69,13 +69,13 @@ class Node:
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220
-                [str(self._server._binaries() / "postgres"), "-D", str(self.data), *flags],
+                [str(self._cluster.binaries() / "postgres"), "-D", str(self.data), *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd="/",
                 start_new_session=True,
-                preexec_fn=self._server._become(die_with_us=True),  # noqa: PLW1509
+                preexec_fn=self._cluster.become(die_with_us=True),  # noqa: PLW1509
             )
         async with asyncio.timeout(30):
             while True:

@@ -15,7 +15,7 @@ from typing import Final
 
 import aiohttp
 
-from gateway import postgres
+from gateway import postgres_cluster
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -28,10 +28,10 @@ def free_port() -> int:
 
 
 class Gateway:
-    """`python -m gateway serve` on one port for all its lives."""
+    """`python -m tests.chaos.serving serve` on one port for all its lives."""
 
     def __init__(
-        self, environ: Mapping[str, str], log: Path, *, command: tuple[str, ...] = ("gateway",)
+        self, environ: Mapping[str, str], log: Path, *, command: tuple[str, ...] = ("tests.chaos.serving",)
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -60,7 +60,7 @@ class Gateway:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=postgres.die_with_parent,  # noqa: PLW1509
+                preexec_fn=postgres_cluster.die_with_parent,  # noqa: PLW1509
             )
         await self.ready(within)
         return time.monotonic() - began

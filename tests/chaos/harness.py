@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import asyncpg
 
+from adapters.base import Deduplication
 from gateway.clock import SystemClock
 from gateway.postgres import Server
 from gateway.rules import load_door
@@ -61,7 +63,7 @@ class World:
         return await asyncpg.connect(url)
 
     async def add_gateway(
-        self, *, database_url: str | None = None, command: str = "gateway", **settings: object
+        self, *, database_url: str | None = None, command: str = "tests.chaos.serving", **settings: object
     ) -> Gateway:
         """Start another gateway; the first one is where organisations report to."""
         url = database_url or self.database_url
@@ -115,20 +117,34 @@ class World:
         finally:
             await connection.close()
 
+    def effects(self) -> Counter[tuple[str, str, str]]:
+        """How many cases each delivery opened at each organisation, by the stand-ins' own ledgers."""
+        return read_effects(self.town.ledgers)
+
     async def check(self, *, settled: bool = True, ended: bool = True) -> Report:
         """Run the checker over everything so far."""
         connection = await self.connect()
         try:
-            return await check(
+            report = await check(
                 connection,
                 sent=[sent for load in self.loads for sent in load.sent],
-                effects=await asyncio.to_thread(read_effects, self.town.ledgers),
+                effects=await asyncio.to_thread(self.effects),
                 without_ledger=self.town.worklists,
                 settled=settled,
                 ended=ended,
             )
+            await self._count_uncertain(connection, report)
+            return report
         finally:
             await connection.close()
+
+    async def _count_uncertain(self, connection: Connection, report: Report) -> None:
+        """What became of hand-overs of which nobody knew whether they had arrived."""
+        how = self.town.deduplication()
+        for row in await connection.fetch(_UNCERTAIN):
+            kind = how.get((row["authority_id"], row["organisation"]), Deduplication.KEY)
+            name = "uncertain, left to a person" if row["state"] == "uncertain" else _RESOLVED[kind]
+            report.figures[name] = report.figures.get(name, 0) + row["count"]
 
     async def end(self, *, within: float = 40.0, ended: bool = True) -> Report:
         """How every chaos test ends: all callers answered, all settled, the checker clean. Prints its figures."""
@@ -146,6 +162,18 @@ class World:
         return "\n".join([line for line in lines if '"exception"' in line][:3]).replace("\\n", "\n")
 
 
+_RESOLVED = {
+    Deduplication.KEY: "uncertain, resolved by sending again under the same key",
+    Deduplication.LOOKUP: "uncertain, resolved by look-up",
+    Deduplication.NONE: "uncertain, resolved by what the organisation said",
+}
+_UNCERTAIN = """
+SELECT authority_id, organisation, state, count(*) FROM deliveries AS d
+WHERE state IN ('delivered', 'uncertain') AND role <> 'notice' AND EXISTS (
+    SELECT FROM attempts AS a WHERE a.authority_id = d.authority_id AND a.delivery_id = d.delivery_id
+    AND a.outcome IN ('uncertain', 'expired'))
+GROUP BY authority_id, organisation, state
+"""
 _UNSETTLED = """
 SELECT EXISTS (SELECT FROM deliveries WHERE state IN ('waiting', 'claimed')) OR $2 AND EXISTS (
     SELECT FROM referrals WHERE state IN ('routed', 'delivered', 'in_progress') AND priority <> 'safeguarding'
@@ -167,24 +195,30 @@ async def world(
     database_url: str | None = None,
     *,
     proxies: bool = False,
+    tls: Collection[str] = (),
+    quick_ladder: bool = False,
     stages: Stages = SWIFT,
     **limits: float,
 ) -> AsyncIterator[World]:
-    """Stand-ins and a database; gateways are added by the test. `limits`: of every organisation, see `quick_rules`."""
+    """Stand-ins and a database; gateways are added by the test.
+
+    `proxies` stand before every stand-in, and speak TLS for the authorities in `tls`.
+    `limits`: of every organisation, see `quick_rules`.
+    """
     folder.mkdir(parents=True)
     folder.chmod(0o755)
     (folder / "data").mkdir(mode=0o755)
     (folder / "town").mkdir()
-    rules = quick_rules(folder / "rules", **limits)
+    rules = quick_rules(folder / "rules", quick_ladder=quick_ladder, **limits)
     door = load_door(Settings(rules_dir=rules), understand=False)
     town = ChaosTown(folder / "town", door, stages=stages)
     await town.start()
     here = World(folder, rules, door, town, database_url)
     try:
         if proxies:
-            await town.put_proxies_between()
+            await town.put_proxies_between(tls=tls)
         yield here
     finally:
         for gateway in reversed(here.gateways):
-            await gateway.stop()
+            await gateway.kill()
         await town.close()

@@ -78,6 +78,9 @@ class Load:
         self._turns = _in_turn(needs)
         self._numbers = itertools.count(1)
         self._stop = asyncio.Event()
+        self.may_send = asyncio.Event()
+        """Cleared, callers begin nothing new: for who does not want a backlog that outlives the run."""
+        self.may_send.set()
 
     async def send(self, count: int, *, workers: int = 8) -> None:
         """Send so many requests and return once each is answered, or patience ran out."""
@@ -123,6 +126,9 @@ class Load:
         self, session: aiohttp.ClientSession, rate: float, began: float, begun: Iterator[int]
     ) -> None:
         while not self._stop.is_set():
+            if not self.may_send.is_set():
+                await asyncio.sleep(0.1)
+                continue
             meant = began + next(begun) / rate
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), max(meant - time.monotonic(), 0.0001))
@@ -148,7 +154,7 @@ class Load:
         while sent.reference is None and time.monotonic() < give_up:
             sent.tries += 1
             if not await self._try(session, sent, body):
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.25)
 
     async def _try(self, session: aiohttp.ClientSession, sent: Sent, body: dict[str, Any]) -> bool:
         headers = {"Authorization": f"Bearer {self._keys[sent.authority]}", "Idempotency-Key": sent.key}

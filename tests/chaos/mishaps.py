@@ -24,6 +24,7 @@ CUTS: Final = (
     Fault(kind=Kind.RESET),
     Fault(kind=Kind.SLICE, size=11),
     Fault(kind=Kind.TRUNCATE, size=50),
+    Fault(kind=Kind.TLS),
 )
 
 

@@ -22,6 +22,8 @@ from typing import Final
 
 import msgspec
 
+from adapters.sandbox.tls import self_signed, server_context
+
 _CHUNK: Final = 64 * 1024
 
 
@@ -41,6 +43,8 @@ class Kind(enum.StrEnum):
     """Bytes arrive `size` at a time."""
     TRUNCATE = "truncate"
     """The answer ends after `size` bytes, and so does the connection."""
+    TLS = "tls"
+    """The certificate is another one, that nobody trusts; for proxies that speak TLS."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,11 +58,25 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 NO_FAULT: Final = Fault()
 
 
-class FaultProxy:
-    """Passes bytes on between whoever connects and `target`: a host and port, or the path of a Unix socket."""
+class Certificates:
+    """What a proxy that speaks TLS shows: one that its callers trust, and one that they do not."""
 
-    def __init__(self, target: tuple[str, int] | Path) -> None:
+    def __init__(self, folder: Path) -> None:
+        (folder / "strange").mkdir(parents=True)
+        self.trusted = self_signed(folder)
+        self.strange = self_signed(folder / "strange")
+
+
+class FaultProxy:
+    """Passes bytes on between whoever connects and `target`: a host and port, or the path of a Unix socket.
+
+    With `certificates` it speaks TLS with its callers, and none with the target.
+    """
+
+    def __init__(self, target: tuple[str, int] | Path, *, certificates: Certificates | None = None) -> None:
         self.target = target
+        self._certificates = certificates
+        self._tls = None if certificates is None else server_context(certificates.trusted)
         self.port = 0
         self.connections = 0
         """How many were ever accepted."""
@@ -80,7 +98,7 @@ class FaultProxy:
 
     async def start(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -96,6 +114,8 @@ class FaultProxy:
     async def set(self, fault: Fault) -> None:
         """Fail so from now on."""
         was_down = self.fault.kind is Kind.DOWN
+        if Kind.TLS in {fault.kind, self.fault.kind}:
+            self._show(strange=fault.kind is Kind.TLS)
         self.fault = fault
         if fault.kind is Kind.TIMEOUT:
             self._healed.clear()
@@ -115,6 +135,12 @@ class FaultProxy:
     def heal_held(self) -> None:
         """Let held bytes go."""
         self._healed.set()
+
+    def _show(self, *, strange: bool) -> None:
+        if self._tls is not None and self._certificates is not None:
+            self._tls.load_cert_chain(self._certificates.strange if strange else self._certificates.trusted)
+            for pair in list(self._open):
+                pair.reset()
 
     def _stop_listening(self) -> None:
         server, self._server = self._server, None
@@ -173,6 +199,8 @@ class FaultProxy:
             await writer.drain()
         if not writer.is_closing() and writer.can_write_eof():
             writer.write_eof()
+        elif answers:  # TLS knows no half that is closed
+            pair.close()
 
     async def _slice(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         size = max(self.fault.size, 1)
@@ -194,9 +222,10 @@ class _Pair:
         for writer in (self.ours, self.theirs):
             if writer is None:
                 continue
-            sock = writer.get_extra_info("socket")
-            if sock is not None and sock.family != socket.AF_UNIX and sock.fileno() >= 0:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with contextlib.suppress(AttributeError):  # TLS that has ended forgets its socket
+                sock = writer.get_extra_info("socket")
+                if sock is not None and sock.family != socket.AF_UNIX and sock.fileno() >= 0:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
     def close(self) -> None:

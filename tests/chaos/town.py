@@ -16,7 +16,7 @@ from adapters.registry import make_adapter
 from gateway.connections import Replacements
 from gateway.demo.town import Backend, Town
 from routing_rules.door import Door
-from tests.chaos.proxy import Fault, FaultProxy
+from tests.chaos.proxy import Certificates, Fault, FaultProxy
 
 Stages = tuple[tuple[str, float], ...]
 
@@ -34,6 +34,8 @@ class ChaosTown(Town):
         self.ledgers = folder / "ledgers"
         self.backends: dict[str, Backend] = {}
         self.proxies: dict[str, FaultProxy] = {}
+        self._certificates: Certificates | None = None
+        self._secure: set[str] = set()
         self._stages = stages
         self._poll_interval = poll_interval
 
@@ -46,18 +48,41 @@ class ChaosTown(Town):
     def connect(self, backends: dict[str, Backend], *, poll_interval: float | None = None) -> None:
         self.backends = self.backends or backends
         super().connect(backends, poll_interval=poll_interval or self._poll_interval)
+        if self._certificates is not None:
+            self._speak_tls(self._certificates)
 
-    async def put_proxies_between(self) -> None:
-        """From now on (for gateways not yet started) every back end is reached through a proxy of its own."""
+    def _speak_tls(self, certificates: Certificates) -> None:
+        replacements = msgspec.json.decode(self.connections.read_bytes())
+        for authority, organisations in replacements.items():
+            for code, each in organisations.items():
+                backend = self.backends[f"{authority}_{code}"]
+                if f"{authority}_{code}" not in self._secure:
+                    continue
+                each["connection"]["ca_file"] = str(certificates.trusted)
+                if backend.protocol == "email":
+                    each["connection"]["tls"] = "implicit"
+        self.connections.write_bytes(msgspec.json.encode(replacements))
+
+    async def put_proxies_between(self, *, tls: Collection[str] = ()) -> None:
+        """From now on (for gateways not yet started) every back end is reached through a proxy of its own.
+
+        `tls`: authorities whose back ends speak it, with a certificate that the gateway trusts until `Kind.TLS` is set.
+        """
+        self._certificates = Certificates(self.folder / "tls") if tls else None
+        self._secure = {name for name, each in self.backends.items() if each.url and _place(name)[0] in tls}
         reached = {}
         for name, backend in self.backends.items():
             if not backend.url:
                 reached[name] = backend
                 continue
             parts = urlsplit(backend.url)
-            proxy = self.proxies[name] = FaultProxy((parts.hostname or "", parts.port or 0))
+            certificates = self._certificates if name in self._secure else None
+            proxy = self.proxies[name] = FaultProxy(
+                (parts.hostname or "", parts.port or 0), certificates=certificates
+            )
             await proxy.start()
-            url = urlunsplit(parts._replace(netloc=f"127.0.0.1:{proxy.port}"))
+            scheme = "https" if certificates and parts.scheme == "http" else parts.scheme
+            url = urlunsplit(parts._replace(scheme=scheme, netloc=f"127.0.0.1:{proxy.port}"))
             reached[name] = Backend(backend.protocol, url, backend.control_url)
         self.connect(reached)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway import postgres
+from gateway import postgres, postgres_cluster
 from gateway.errors import StartError
 
 ALONE = """
@@ -182,7 +182,7 @@ async def test_setting_up_that_was_interrupted_is_begun_anew(open_folder, monkey
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(postgres.Server, "_create_database", killed)
+        patch.setattr(postgres_cluster.Cluster, "_create_database", killed)
         with pytest.raises(Killed):
             await postgres.Server(folder).start()
     assert (folder / "postgres.new" / "PG_VERSION").exists(), "it was half-way"
@@ -207,7 +207,7 @@ def test_a_folder_that_cannot_be_made_is_said_with_what_to_do(open_folder):
     (open_folder / "a-file").write_text("")
     for wanted in (open_folder / "a-file", open_folder / "a-file" / "below"):
         with pytest.raises(StartError, match="choose another with FRONT_DOOR_DATA_DIR"):
-            postgres.data_folder(wanted)
+            postgres_cluster.data_folder(wanted)
 
 
 def test_a_folder_that_the_server_cannot_enter_is_said_with_what_to_do(tmp_path, open_folder):
@@ -217,18 +217,18 @@ def test_a_folder_that_the_server_cannot_enter_is_said_with_what_to_do(tmp_path,
         with pytest.raises(
             StartError, match=r"'nobody', who cannot enter it; open its parents \(chmod o\+x\)"
         ):
-            postgres.data_folder(tmp_path / "data")
+            postgres_cluster.data_folder(tmp_path / "data")
     else:
         closed = open_folder / "closed"
         closed.mkdir(mode=0o500)
         with pytest.raises(StartError, match="cannot be written: Permission denied; choose another"):
-            postgres.data_folder(closed / "data")
+            postgres_cluster.data_folder(closed / "data")
 
 
 def test_a_folder_is_made_with_its_parents_and_can_be_used_again(open_folder):
     """The first start makes it, the next one takes it as it is."""
     wanted = open_folder / "a" / "b"
-    assert postgres.data_folder(wanted) == postgres.data_folder(wanted) == wanted.resolve()
+    assert postgres_cluster.data_folder(wanted) == postgres_cluster.data_folder(wanted) == wanted.resolve()
 
 
 def test_the_socket_has_a_short_path_however_deep_the_folder(open_folder):

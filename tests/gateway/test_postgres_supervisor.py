@@ -30,7 +30,7 @@ async def server(open_folder):
 
 async def test_a_server_that_cannot_start_for_a_while_is_tried_until_it_can(server):
     """As on a full disk: it fails again and again, and is there when there is room again."""
-    broken = server.data / "postgresql.auto.conf"
+    broken = server.cluster.data / "postgresql.auto.conf"
     broken.write_text("no_such_setting = 1\n")
     os.kill(server.pid, signal.SIGKILL)
     async with asyncio.timeout(30):

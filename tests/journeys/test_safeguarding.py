@@ -83,3 +83,37 @@ async def test_an_unanswered_alarm_climbs_the_ladder_and_then_rings_again_and_ag
             )
         )
     assert told == ["safeguarding-duty", "council", "worklist", "worklist", "worklist", "worklist"]
+
+
+async def test_with_its_first_way_dead_a_person_has_it_within_a_minute_and_hears_of_it_until_they_answer(
+    front, pool, clock
+):
+    """Nobody takes it where it should go: it is on the worklist all the same, and rings there until it is answered."""
+    front.backend("council").faults.set("http_503")
+    answer = await send_alarm(front)
+    request = await front.until(
+        answer["reference"], lambda request: "worklist" in states(request, "delivered")
+    )
+    assert "council" not in states(request, "delivered")
+    opened, taken = await pool.fetchrow(
+        "SELECT a.opened_at, t.finished_at FROM alarms AS a JOIN deliveries AS d USING (authority_id, referral_id)"
+        " JOIN attempts AS t USING (authority_id, delivery_id)"
+        " WHERE d.organisation = 'worklist' AND t.outcome = 'accepted'"
+    )
+    assert (taken - opened).total_seconds() < 60
+    clock.wall = opened
+    ladder = Ladder(pool, front.app[UNDERSTANDING], clock, Metrics(), wake=lambda: None)
+    for _ in range(12):
+        clock.pass_(15 * 60)
+        assert await ladder.raise_due() == 1
+    (alarm,) = await front.call("GET", "/api/v1/alarms")
+    path = f"/api/v1/alarms/{alarm['referral_id']}/acknowledge"
+    await front.call("POST", path, json={"name": "Ruth Ellis"}, status=204)
+    clock.pass_(24 * 60 * 60)
+    assert await ladder.raise_due() == 0
+    front.backend("council").faults.clear()
+
+
+def states(request, state):
+    """Who has the first referral's deliveries that are so."""
+    return {each["organisation"] for each in request["referrals"][0]["deliveries"] if each["state"] == state}

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from gateway.clock import SystemClock
-from gateway.postgres import die_with_parent
+from gateway.postgres_cluster import die_with_parent
 from gateway.store.keys import create_key
 from tests.journeys.conftest import free_port, running_front
 from tests.journeys.listener import listening

@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from adapters.base import Deduplication, Poll, Receipt, Refused, StatusUpdate, Unavailable, Uncertain
+from adapters.base import Deduplication, Receipt, StatusUpdate, Uncertain
 from gateway.delivery.status import _clean
 from gateway.errors import StoreUnavailable
 from gateway.identifiers import uuid7
 from gateway.store import alarms, statuses
-from tests.gateway.delivery.post import Hang, Post, Scripted, until
+from gateway.store.claims import Slot, claim
+from tests.gateway.delivery.post import Hang, Post, Scripted
 
 
 @pytest.fixture
@@ -171,6 +172,34 @@ async def test_a_status_may_come_before_the_ending_is_written(open_post, make, s
     assert await post.referral() == ("resolved", "re")
 
 
+async def test_what_is_spoken_of_after_its_courier_died_leaves_an_attempt_on_record(
+    open_post, make, said, clock
+):
+    """Nobody will ever write that hand-over's ending: what the organisation says stands in its place."""
+    post = await open_post()
+    await post.store(make())
+    slot = Slot(authority_id="barnet", organisation="re", free=1, lease=timedelta(seconds=20))
+    (claimed,) = await claim(post.pool, [slot], clock.now(), "a courier that dies")
+    await post.sync.apply("barnet", "re", [said("investigating", delivery_id=str(claimed.delivery_id))])
+    assert await post.referral() == ("in_progress", "re")
+    assert (await post.delivery())["state"] == "delivered"
+    assert await post.attempts() == [("reported", "the organisation spoke of it before its courier did")]
+
+
+async def test_the_ending_of_whoever_lives_takes_the_place_of_what_was_reported(open_post, make, said):
+    """What the courier saw itself says more than that the organisation spoke of it."""
+    hang = Hang(then=Receipt(external_reference="RE-1"))
+    post = await open_post({"re": Scripted(hang)})
+    await post.store(make())
+    await post.courier.take_round()
+    await hang.reached.wait()
+    delivery_id = str((await post.delivery())["delivery_id"])
+    await post.sync.apply("barnet", "re", [said("investigating", delivery_id=delivery_id)])
+    hang.go.set()
+    await post.courier.settled()
+    assert await post.attempts() == [("accepted", "")]
+
+
 async def test_a_status_that_was_quicker_than_the_ending_is_applied_once_it_is_known(open_post, make, said):
     """By the organisation's own reference, which we do not know yet: kept, then applied by itself."""
     hang = Hang(then=Receipt(external_reference="RE-1"))
@@ -211,16 +240,20 @@ async def test_a_status_answers_what_was_uncertain(open_post, make, said, clock)
     assert (await post.delivery())["state"] == "delivered"
 
 
+async def ring(post, clock):
+    """Raise an alarm about the one referral there is."""
+    row = await post.pool.fetchrow("SELECT authority_id, referral_id, request_id FROM referrals")
+    await post.pool.execute(
+        "INSERT INTO alarms (authority_id, referral_id, request_id, opened_at, next_at) VALUES ($1, $2, $3, $4, $4)",
+        *(*row, clock.now()),
+    )
+    return row
+
+
 @pytest.mark.parametrize("word", ["fixed", "cancelled"])
 async def test_a_safeguarding_referral_is_never_closed_by_a_system(post, said, clock, word):
     """Held and told while the alarm rings; progress is applied; a person's answer opens the way."""
-    row = await post.pool.fetchrow("SELECT authority_id, referral_id, request_id FROM referrals")
-    async with post.pool.acquire() as connection:
-        await connection.execute(
-            "INSERT INTO alarms (authority_id, referral_id, request_id, opened_at, next_at)"
-            " VALUES ($1, $2, $3, $4, $4)",
-            *(*row, clock.now()),
-        )
+    row = await ring(post, clock)
     await post.sync.apply("barnet", "re", [said("investigating", 1), said(word, 2)])
     assert await post.referral() == ("in_progress", "re")
     assert await applied(post) == [("investigating", "applied"), (word, "held")]
@@ -229,6 +262,28 @@ async def test_a_safeguarding_referral_is_never_closed_by_a_system(post, said, c
         assert await alarms.acknowledge(connection, "barnet", row["referral_id"], "Ruth", clock.now())
     await post.sync.apply("barnet", "re", [said(word, 3)])
     assert (await post.referral())[0] in {"resolved", "cancelled"}
+
+
+@pytest.mark.parametrize(
+    ("word", "rings", "told"),
+    [("fixed", True, {"delivered", "resolved_reported"}), ("who knows", False, {"delivered"})],
+)
+async def test_whoever_speaks_of_what_was_uncertain_has_it_though_the_word_moves_nothing(
+    open_post, make, said, clock, word, rings, told
+):
+    """Held for a person, or unmapped: its hand-over is settled, and so is the question whether it arrived."""
+    post = await open_post({"re": Scripted(Uncertain("lost"), deduplication=Deduplication.NONE)})
+    await post.store(make())
+    if rings:
+        await ring(post, clock)
+    await post.round()
+    assert await post.referral() == ("uncertain", "re")
+    before = set(await post.events())
+    delivery_id = str((await post.delivery())["delivery_id"])
+    await post.sync.apply("barnet", "re", [said(word, delivery_id=delivery_id)])
+    assert await post.referral() == ("delivered", "re")
+    assert (await post.delivery())["state"] == "delivered"
+    assert set(await post.events()) - before == told
 
 
 async def test_whoever_was_only_told_cannot_move_the_referral(open_post, make, said):
@@ -288,95 +343,6 @@ def test_cleaning_twice_is_cleaning_once(clock, fields):
     once = _clean(StatusUpdate(at=clock.now(), **fields))
     assert _clean(once) == once
     assert all("\x00" not in str(value) for value in (once.status, once.note, once.external_reference))
-
-
-async def test_the_cursor_is_kept_from_poll_to_poll(open_post, make, said, clock):
-    """Each poll goes on where the last one ended, also after a restart."""
-    adapter = Scripted(Receipt(external_reference="RE-1"), polls=True)
-    adapter.polled = [
-        Poll(updates=[said("investigating")], cursor="c-1"),
-        Unavailable("down"),
-        Poll(updates=[said("fixed", 1)], cursor="c-2"),
-    ]
-    post = await open_post({"re": adapter})
-    line = post.lines["barnet", "re"]
-    assert await post.sync.poll(line) == 0, "nothing is waited for, so nobody is asked"
-    await post.store(make())
-    await post.round()
-    clock.pass_(600)
-    assert await post.sync.poll(line) == 1
-    assert await post.referral() == ("in_progress", "re")
-    clock.pass_(600)
-    with pytest.raises(Unavailable):
-        await post.sync.poll(line)
-    clock.pass_(600)
-    assert await post.sync.poll(line) == 1
-    assert adapter.asked == [(None, ["RE-1"]), ("c-1", ["RE-1"]), ("c-1", ["RE-1"])]
-    assert await post.referral() == ("resolved", "re")
-    clock.pass_(600)
-    assert await post.sync.poll(line) == 0
-    assert len(adapter.asked) == 3, "what has ended is no longer asked after"
-
-
-async def test_every_open_case_is_asked_after(open_post, make, clock):
-    """An adapter drops what it was not asked after while its cursor goes on, so leaving one out would lose its status."""
-    adapter = Scripted(polls=True)
-    post = await open_post({"re": adapter}, concurrency=500, rate=1e6)
-    await post.store(*(make() for _ in range(300)))
-    await post.round()
-    clock.pass_(600)
-    await post.sync.poll(post.lines["barnet", "re"])
-    ((_, references),) = adapter.asked
-    assert len(set(references)) == 300
-
-
-async def test_several_replicas_poll_once_an_interval(pool, rules, clock, make, open_post):
-    """Four gateways ask an organisation no more often than one."""
-    first = await open_post({"re": Scripted(polls=True)})
-    await first.store(make())
-    await first.round()
-    others = [Post(pool, rules, clock, {"re": Scripted(polls=True)}) for _ in range(3)]
-    posts = [first, *others]
-    for _ in range(3):
-        await asyncio.gather(*(each.sync.poll(each.lines["barnet", "re"]) for each in posts))
-        clock.pass_(first.lines["barnet", "re"].organisation.delivery.poll_interval)
-    assert sum(len(each["re"].asked) for each in posts) == 3
-
-
-async def test_a_clock_that_was_set_back_does_not_stop_polling(open_post, make, clock):
-    """A poll noted in the future is no reason to wait for it."""
-    post = await open_post({"re": Scripted(polls=True)})
-    await post.store(make())
-    await post.round()
-    await post.sync.poll(post.lines["barnet", "re"])
-    clock.wall -= timedelta(days=30)
-    await post.sync.poll(post.lines["barnet", "re"])
-    assert len(post["re"].asked) == 2
-
-
-async def test_polling_goes_on_whatever_goes_wrong(pool, rules, clock, make, said):
-    """A refusal, a bug, a database that is away: the next interval asks again."""
-    adapter = Scripted(Receipt(external_reference="RE-1"), polls=True)
-    post = Post(pool, rules, clock, {"re": adapter}, poll_interval=0.001)
-    adapter.polled = [Refused("no"), ValueError("bug"), OSError("away"), Poll(updates=[said("fixed")])]
-    await post.store(make())
-    async with post.by_hand():
-        await post.round()
-
-        async def move():
-            while True:
-                clock.pass_(1)
-                await asyncio.sleep(0.001)
-
-        moving = asyncio.create_task(move())
-        async with post.sync.polling():
-
-            async def resolved():
-                return (await post.referral())[0] == "resolved"
-
-            await until(resolved)
-        moving.cancel()
-        await asyncio.gather(moving, return_exceptions=True)
 
 
 async def test_a_status_is_not_acknowledged_while_the_database_is_away(post, said, away):
