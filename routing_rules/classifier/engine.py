@@ -111,8 +111,8 @@ class Engine:
         return found
 
     def _confident(self, totals: Floats, lengths: Floats) -> Floats:
-        scores: Floats = totals * (self._sharpness / np.sqrt(np.maximum(lengths, 1e-9)))[:, None]
-        return to_shares(scores)
+        by_length = self._sharpness / np.sqrt(np.maximum(lengths, 1e-9))
+        return to_shares((totals * by_length[:, None]).astype(np.float32, copy=False))
 
     def _halves_one_by_one(self, parts: Sequence[str]) -> tuple[Floats, Floats, Floats]:
         def sure(text: str) -> Floats:
