@@ -13,8 +13,25 @@ import structlog
 from aiohttp import web
 
 from gateway import postgres
-from gateway.api import callbacks, care, corrections, decisions, docs, openapi, ops, staff, subscriptions
+from gateway.api import (
+    call_backs,
+    callbacks,
+    care,
+    claims,
+    corrections,
+    decisions,
+    docs,
+    duplicates,
+    openapi,
+    ops,
+    referrals,
+    staff,
+    subscriptions,
+    worklist,
+    writing,
+)
 from gateway.api.auth import KEYS, Keys, authenticate
+from gateway.api.desk import DESK
 from gateway.api.endpoint import ENDPOINTS, METRICS, Endpoint, add_endpoints, route_name
 from gateway.api.problems import answer_problems
 from gateway.clock import Clock, SystemClock
@@ -38,11 +55,29 @@ from gateway.store.prepare import prepare
 from gateway.store.writer import Writer
 from gateway.understanding import Understanding
 from gateway.watch import watching
+from gateway.work.desk import Desk
+from gateway.work.keeper import Keeper
 from routing_rules.door import Door
 
 log = structlog.get_logger()
 
-SURFACES = (staff, decisions, corrections, care, subscriptions, callbacks, ops, openapi, docs)
+SURFACES = (
+    *(
+        staff,
+        decisions,
+        worklist,
+        claims,
+        writing,
+        call_backs,
+        corrections,
+        referrals,
+        duplicates,
+        care,
+        subscriptions,
+        callbacks,
+    ),
+    *(ops, openapi, docs),
+)
 """Each module brings its `ENDPOINTS`."""
 
 MOST_BYTES = 256 * 1024
@@ -75,6 +110,7 @@ def build(
     app.cleanup_ctx.append(_lines)
     app.cleanup_ctx.append(lambda app: _subscribers(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _courier(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _desk(app, clock))
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
     app.cleanup_ctx.append(_watch)
     return app
@@ -163,6 +199,12 @@ async def _courier(app: web.Application, settings: Settings, clock: Clock) -> As
         ladder.climbing(),
         orphans.watching(),
     ):
+        yield
+
+
+async def _desk(app: web.Application, clock: Clock) -> AsyncIterator[None]:
+    app[DESK] = Desk(app[staff.POOL], app[staff.UNDERSTANDING], clock, app[METRICS], wake=app[COURIER].wake)
+    async with Keeper(app[DESK]).keeping():
         yield
 
 

@@ -152,6 +152,10 @@ def _from_gateway(raised: Exception) -> ProblemError:  # noqa: PLR0911  one answ
             return invalid(detail, raised.pointer)
         case errors.KeyReused():
             return problem(422, "key-reused", "Idempotency-Key reused", detail)
+        case errors.Stale():
+            return problem(
+                412, "stale", "It has changed since", detail, headers={"ETag": f'"{raised.version}"'}
+            )
         case errors.Conflict():
             return problem(409, "conflict", "Conflict", detail, headers={"Retry-After": "1"})
         case CallbackRejected():

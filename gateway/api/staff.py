@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
+from gateway.api.conditions import etag
 from gateway.api.endpoint import CALLER, Auth, Endpoint, json_answer
 from gateway.api.problems import invalid
 from gateway.api.reading import checked_text, idempotency_key, read_body, read_query, trace_id
@@ -163,7 +164,7 @@ async def read(request: web.Request) -> web.Response:
         found = await read_request(request.app[POOL], request[CALLER].authority, reference)
     if found is None:
         raise NotFound(f"there is no request {reference}")
-    return json_answer(found)
+    return json_answer(found, headers=etag(found.version))
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -269,7 +270,7 @@ ENDPOINTS = [
         tag="Requests",
         summary="Read a request",
         description="With its decision, referrals, deliveries and what happened. Case, spaces and look-alike letters "
-        "in the reference do not matter.",
+        "in the reference do not matter. Its ETag, and each referral's `version`, are what changes want in If-Match.",
         answers={200: RequestRow},
         problems=(401, 404, 503),
     ),

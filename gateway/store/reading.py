@@ -8,7 +8,14 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.store import call_backs, clocks, links, messages
+from gateway.store.call_backs import CallBack
+from gateway.store.clocks import ClockRow
+from gateway.store.links import Link, Same
+from gateway.store.messages import Message
 from gateway.store.pool import Connection, Pool
+from gateway.store.scope import scoped
+from gateway.store.versions import version_of
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +57,20 @@ class ReferralRow(msgspec.Struct, frozen=True, kw_only=True):
     priority: str
     created_at: datetime
     updated_at: datetime
+    version: int
+    """Its ETag, in quotes: what a change of it wants in If-Match."""
+    claimed_by: str | None
+    """Who claimed it; theirs until `claimed_until`."""
+    claimed_until: datetime | None
+    assigned_to: str | None
+    skill: str | None
+    offered_to: str | None
+    offered_by: str | None
+    offered_until: datetime | None
+    merged_into: UUID | None
     deliveries: list[DeliveryRow] = []
+    clock: ClockRow | None = None
+    """What the citizen was promised; a moment after the request came."""
 
 
 class EventRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +96,16 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     created_by: str
     trace_id: str
+    version: int
+    """Rises with every change to anything here; the ETag, in quotes."""
+    tags: list[str] = []
     referrals: list[ReferralRow] = []
+    messages: list[Message] = []
+    """Notes for staff, and messages that the citizen sees."""
+    call_backs: list[CallBack] = []
+    links: list[Link] = []
+    same: list[Same] = []
+    """Needs of other requests that were merged with this one's."""
     events: list[EventRow] = []
 
 
@@ -94,10 +123,7 @@ class SummaryRow(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read_request(pool: Pool, authority: str, reference: str) -> RequestRow | None:
     """Everything known of one request, from one snapshot."""
-    async with (
-        pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with scoped(pool, authority, snapshot=True) as connection:
         row = await connection.fetchrow(
             "SELECT request_id, reference, channel, text, citizen, postcode, emergency, decision, created_at, created_by,"
             " trace_id FROM requests WHERE authority_id = $1 AND reference = $2",
@@ -112,13 +138,24 @@ async def read_request(pool: Pool, authority: str, reference: str) -> RequestRow
             " WHERE authority_id = $1 AND request_id = $2 ORDER BY event_id",
             *(authority, request_id),
         )
-    fields = {name: value for name, value in row.items() if name != "request_id"}
-    return RequestRow(**fields, referrals=referrals, events=[EventRow(**dict(event)) for event in events])
+        fields = {name: value for name, value in row.items() if name != "request_id"}
+        return RequestRow(
+            **fields,
+            version=await version_of(connection, authority, request_id),
+            tags=await messages.tags(connection, authority, request_id),
+            referrals=referrals,
+            messages=await messages.of_request(connection, authority, request_id),
+            call_backs=await call_backs.of_request(connection, authority, request_id),
+            links=await links.of_request(connection, authority, request_id),
+            same=await links.same_as(connection, authority, request_id),
+            events=[EventRow(**dict(event)) for event in events],
+        )
 
 
 async def _referrals(connection: Connection, authority: str, request_id: UUID) -> list[ReferralRow]:
     referrals = await connection.fetch(
-        "SELECT referral_id, part, text, service, organisation, state, priority, created_at, updated_at FROM referrals"
+        "SELECT referral_id, part, text, service, organisation, state, priority, created_at, updated_at, version,"
+        " claimed_by, claimed_until, assigned_to, skill, offered_to, offered_by, offered_until, merged_into FROM referrals"
         " WHERE authority_id = $1 AND request_id = $2 ORDER BY part",
         *(authority, request_id),
     )
@@ -143,7 +180,15 @@ async def _referrals(connection: Connection, authority: str, request_id: UUID) -
         handed.setdefault(referral_id, []).append(
             DeliveryRow(**fields, attempts=tries.get(fields["delivery_id"], []))
         )
-    return [ReferralRow(**dict(row), deliveries=handed.get(row["referral_id"], [])) for row in referrals]
+    times = await clocks.of_referrals(connection, authority, [row["referral_id"] for row in referrals])
+    return [
+        ReferralRow(
+            **dict(row),
+            deliveries=handed.get(row["referral_id"], []),
+            clock=times.get(row["referral_id"]),
+        )
+        for row in referrals
+    ]
 
 
 async def list_requests(
