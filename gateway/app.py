@@ -14,17 +14,21 @@ from aiohttp import web
 
 from gateway import postgres
 from gateway.api import (
+    bulk,
     call_backs,
     callbacks,
     care,
     claims,
+    context,
     corrections,
     decisions,
     docs,
     duplicates,
+    live,
     openapi,
     ops,
     referrals,
+    search,
     staff,
     subscriptions,
     worklist,
@@ -57,26 +61,14 @@ from gateway.understanding import Understanding
 from gateway.watch import watching
 from gateway.work.desk import Desk
 from gateway.work.keeper import Keeper
+from gateway.work.live import Live
 from routing_rules.door import Door
 
 log = structlog.get_logger()
 
 SURFACES = (
-    *(
-        staff,
-        decisions,
-        worklist,
-        claims,
-        writing,
-        call_backs,
-        corrections,
-        referrals,
-        duplicates,
-        care,
-        subscriptions,
-        callbacks,
-    ),
-    *(ops, openapi, docs),
+    *(staff, decisions, worklist, claims, writing, call_backs, corrections, referrals, duplicates, bulk),
+    *(search, context, live, care, subscriptions, callbacks, ops, openapi, docs),
 )
 """Each module brings its `ENDPOINTS`."""
 
@@ -84,6 +76,7 @@ MOST_BYTES = 256 * 1024
 DRAINING = web.AppKey("draining", asyncio.Event)
 COURIER = web.AppKey("courier", Courier)
 RELOAD = web.AppKey("reload", Reload)
+KEEPER = web.AppKey("keeper", Keeper)
 
 
 def build(
@@ -113,6 +106,7 @@ def build(
     app.cleanup_ctx.append(lambda app: _desk(app, clock))
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
     app.cleanup_ctx.append(_watch)
+    app.on_shutdown.append(live.close)
     return app
 
 
@@ -204,7 +198,9 @@ async def _courier(app: web.Application, settings: Settings, clock: Clock) -> As
 
 async def _desk(app: web.Application, clock: Clock) -> AsyncIterator[None]:
     app[DESK] = Desk(app[staff.POOL], app[staff.UNDERSTANDING], clock, app[METRICS], wake=app[COURIER].wake)
-    async with Keeper(app[DESK]).keeping():
+    app[live.LIVE] = Live(app[DESK])
+    app[KEEPER] = Keeper(app[DESK])
+    async with app[KEEPER].keeping():
         yield
 
 

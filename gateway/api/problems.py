@@ -101,7 +101,7 @@ async def answer_problems(
             raise
         found = _from_http(raised)
     except (errors.GatewayError, CallbackRejected) as raised:
-        found = _from_gateway(raised)
+        found = from_gateway(raised)
     except (ConnectionResetError, aiohttp.ClientConnectionError):
         raise
     except Exception:
@@ -130,7 +130,8 @@ def _from_http(raised: web.HTTPException) -> ProblemError:
     return problem(raised.status, kind, title, details.get(raised.status, ""), headers=headers)
 
 
-def _from_gateway(raised: Exception) -> ProblemError:  # noqa: PLR0911  one answer for each kind of error
+def from_gateway(raised: Exception) -> ProblemError:  # noqa: PLR0911  one answer for each kind of error
+    """What an error of ours is answered with."""
     detail = str(raised)
     match raised:
         case errors.StoreUnavailable():

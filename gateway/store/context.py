@@ -98,9 +98,10 @@ async def nearby(
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request is searched by."""
+    """What somebody's requests are found by."""
 
-    request_id: UUID
+    request_id: UUID | None
+    """The request that is looked at; `None`: there is none yet."""
     phone: str | None
     email: str | None
     postcode: str | None

@@ -59,7 +59,7 @@ WITH new AS (
 )
 INSERT INTO search_words (authority_id, word)
 SELECT DISTINCT $1, w.lexeme FROM new, unnest(new.words) AS w
-WHERE length(w.lexeme) BETWEEN 3 AND 40 ORDER BY 2 ON CONFLICT DO NOTHING
+WHERE length(w.lexeme) BETWEEN 3 AND 40 AND w.lexeme !~ '[0-9]' ORDER BY 2 ON CONFLICT DO NOTHING
 """
 
 
@@ -89,40 +89,55 @@ async def forget(connection: Connection, authority: str, request_id: UUID) -> No
     )
 
 
-class Spelt(msgspec.Struct, frozen=True, kw_only=True):
-    """What was typed as queries: with the words as they are, and with those that are spelt alike."""
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """A word that was typed, and how it stands in what is searched."""
 
-    exact: str | None
-    alike: str | None
+    typed: str
+    forms: tuple[str, ...]
+    """As an English stem, and as it is."""
+
+    @property
+    def query(self) -> str:
+        """As a query: the word itself, and what it may be the beginning of."""
+        own = [_quoted(form) for form in self.forms]
+        return " | ".join([*own, f"{_quoted(self.typed)}:*"] if len(self.typed) > 2 else own)
 
 
-async def spell(connection: Connection, authority: str, words: Sequence[str]) -> Spelt:
-    """Words as they were typed as a query by whole words; `alike` is `None` where nothing is spelt alike."""
-    if not words:
-        return Spelt(exact=None, alike=None)
-    await connection.execute("SELECT set_config('pg_trgm.similarity_threshold', '0.25', true)")
+async def read_words(connection: Connection, typed: Sequence[str]) -> list[Word]:
+    """Words as they stand in what is searched; "the" and "my" among others say nothing and are left out."""
+    if not typed:
+        return []
     rows = await connection.fetch(
-        "SELECT typed, to_tsvector('english', typed) = '' AS empty,"
-        " (SELECT array_agg(lexeme) FROM unnest(to_tsvector('english', typed) || to_tsvector('simple', typed))) AS forms,"
-        " ARRAY(SELECT s.word FROM search_words AS s WHERE s.authority_id = $1 AND length(typed) > 3 AND s.word % typed"
-        "   ORDER BY similarity(s.word, typed) DESC LIMIT 40) AS candidates FROM unnest($2::text[]) AS t (typed)",
-        *(authority, list(words)),
+        "SELECT typed, to_tsvector('english', typed) = '' AS empty, ARRAY(SELECT DISTINCT lexeme"
+        "   FROM unnest(to_tsvector('english', typed) || to_tsvector('simple', typed)) ORDER BY lexeme) AS forms"
+        " FROM unnest($1::text[]) AS t (typed)",
+        list(typed),
     )
-    exact: list[str] = []
-    alike: list[str] = []
-    for row in rows:
-        if row["empty"] and len(rows) > 1:
-            continue  # "the", "my": they stand in no text's words, and say nothing
-        forms = sorted(set(row["forms"] or ()))
-        own = [_quoted(form) for form in forms]
-        if len(row["typed"]) > 2:
-            own.append(f"{_quoted(row['typed'])}:*")  # what is still being typed
-        also = {each for form in {row["typed"], *forms} for each in near(form, row["candidates"])}
-        exact.append("(" + " | ".join(own) + ")")
-        alike.append("(" + " | ".join([*own, *map(_quoted, sorted(also - set(forms)))]) + ")")
-    if not exact:
-        return Spelt(exact=None, alike=None)
-    return Spelt(exact=" & ".join(exact), alike=" & ".join(alike) if alike != exact else None)
+    words = [
+        (row["empty"], Word(typed=row["typed"], forms=tuple(row["forms"]))) for row in rows if row["forms"]
+    ]
+    return [word for empty, word in words if not empty or len(words) == 1]
+
+
+def exactly(words: Sequence[Word]) -> str | None:
+    """The query for what fits as typed; `None`: there are no words."""
+    return " & ".join(f"({word.query})" for word in words) or None
+
+
+async def alike(connection: Connection, authority: str, words: Sequence[Word]) -> str | None:
+    """The query for what fits by words that are spelt alike; `None`: none is."""
+    await connection.execute("SELECT set_config('pg_trgm.similarity_threshold', '0.3', true)")
+    rows = await connection.fetch(
+        "SELECT ARRAY(SELECT s.word FROM search_words AS s WHERE s.authority_id = $1 AND length(typed) > 3"
+        "   AND s.word % typed ORDER BY similarity(s.word, typed) DESC LIMIT 40) AS candidates"
+        " FROM unnest($2::text[]) AS t (typed)",
+        *(authority, [word.typed for word in words]),
+    )
+    parts = []
+    for word, row in zip(words, rows, strict=True):
+        also = {each for form in (word.typed, *word.forms) for each in near(form, row["candidates"])}
+        parts.append(" | ".join([word.query, *map(_quoted, sorted(also - set(word.forms)))]))
+    return " & ".join(f"({part})" for part in parts) if parts != [word.query for word in words] else None
 
 
 def _quoted(word: str) -> str:
@@ -156,6 +171,10 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """`referral_id`, `service`, `organisation`, `state`, `priority`, `version`."""
 
 
+LATELY: Final = 20_000
+"""How many of the latest are looked through before the index of words is asked."""
+
+
 async def find(
     connection: Connection,
     authority: str,
@@ -167,11 +186,28 @@ async def find(
     before: UUID | None,
     limit: int,
 ) -> list[Found]:
-    """A page of requests, newest first: those older than `before`, and not those that fit the words `but`."""
-    sql, values = statement(authority, question, filters, words=words, but=but, before=before, limit=limit)
-    # Which index is best depends on how common the words are: let it be planned for these.
-    await connection.execute("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
-    return [Found(**dict(row)) for row in await connection.fetch(sql, *values)]
+    """A page of requests, newest first: those older than `before`, and not those that fit the words `but`.
+
+    What is common fills a page from the latest alone, where an index would bring hundreds of thousands to sort. What does
+    not is rare, and then the index brings few. So neither costs more as the years go by.
+    """
+    for lately in (True, False):
+        sql, values = statement(
+            *(authority, question, filters),
+            words=words,
+            but=but,
+            before=before,
+            limit=limit,
+            lately=lately,
+        )
+        # Which index is best depends on how common the words are: let it be planned for these.
+        await connection.execute(
+            "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)"
+        )
+        rows = await connection.fetch(sql, *values)
+        if len(rows) >= limit:
+            break
+    return [Found(**dict(row)) for row in rows]
 
 
 def statement(
@@ -183,36 +219,45 @@ def statement(
     but: str | None = None,
     before: UUID | None,
     limit: int,
+    lately: bool,
 ) -> tuple[str, list[Any]]:
-    """The query and its parameters."""
+    """The query and its parameters: among the latest alone, or among all by the index of what was typed."""
     values: list[Any] = [authority]
 
     def given(value: Any, kind: str) -> str:
         values.append(value)
         return f"${len(values)}::{kind}"
 
-    by_keys = _by_keys(question, words, but, given)
+    keys = _by_keys(question, words, but, given)
     conditions = _narrow(filters, given)
     if question.reference is not None:
         conditions.append(f"q.reference = {given(question.reference, 'text')}")
-    key = "s.request_id" if by_keys else "q.request_id"
-    if before is not None:
-        conditions.append(f"{key} < {given(before, 'uuid')}")
-    if filters.since is not None:
-        conditions.append(f"{key} >= {given(at(filters.since), 'uuid')}")
-    if filters.until is not None:
-        conditions.append(f"{key} < {given(at(filters.until), 'uuid')}")
-    if by_keys:
-        source = (
-            "request_search AS s JOIN requests AS q ON q.authority_id = $1 AND q.request_id = s.request_id"
+    times = [
+        f"request_id {sign} {given(bound, 'uuid')}"
+        for sign, bound in (
+            ("<", before),
+            (">=", at(filters.since) if filters.since else None),
+            ("<", at(filters.until) if filters.until else None),
         )
-        conditions = ["s.authority_id = $1", *by_keys, *conditions]
+        if bound is not None
+    ]
+    within = " AND ".join(["authority_id = $1", *times])
+    if not keys:
+        source = f"(SELECT * FROM requests WHERE {within}) AS q"  # noqa: S608  names are ours, values are parameters
+    elif lately:
+        source = (
+            f"(SELECT * FROM request_search WHERE {within} ORDER BY request_id DESC LIMIT {LATELY}) AS s"  # noqa: S608  names are ours, values are parameters
+            " JOIN requests AS q ON q.authority_id = $1 AND q.request_id = s.request_id"
+        )
+        conditions = [*keys, *conditions]
     else:
-        source = "requests AS q"
-        conditions = ["q.authority_id = $1", *conditions]
+        hits = " AND ".join([within, *keys])
+        source = f"(SELECT request_id FROM request_search AS s WHERE {hits} OFFSET 0) AS s"  # noqa: S608  names are ours, values are parameters
+        source += " JOIN requests AS q ON q.authority_id = $1 AND q.request_id = s.request_id"
+    narrowed = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     sql = (
-        f"WITH page AS (SELECT {key} AS request_id FROM {source} WHERE {' AND '.join(conditions)}"  # noqa: S608  names are ours, values are parameters
-        f" ORDER BY {key} DESC LIMIT {given(limit, 'int')})"
+        f"WITH page AS (SELECT q.request_id FROM {source}{narrowed}"  # noqa: S608  names are ours, values are parameters
+        f" ORDER BY {'s' if keys else 'q'}.request_id DESC LIMIT {given(limit, 'int')})"
         " SELECT q.request_id, q.reference, q.channel, left(q.text, 200) AS text, q.emergency, q.postcode, q.created_at,"
         " coalesce((SELECT jsonb_agg(jsonb_build_object('referral_id', r.referral_id, 'service', r.service,"
         "   'organisation', r.organisation, 'state', r.state, 'priority', r.priority, 'version', r.version) ORDER BY r.part)"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from gateway.api.desk import DESK
+
 REQUESTS = "/api/v1/requests"
 POLISH = "Proszę o pomoc, śmieciarka nie zabrała moich śmieci, co mam zrobić"
 """What the door leaves to people, whatever it has learnt."""
 
 
-async def sent(api, text=POLISH, **body):
+async def sent(api, text=POLISH, *, authority="barnet", **body):
     """Send a request and return it as it is kept."""
-    status, headers, answer = await api.call("POST", REQUESTS, json={"text": text, **body})
+    status, headers, answer = await api.call(
+        "POST", REQUESTS, authority=authority, json={"text": text, **body}
+    )
     assert status == 201, answer
-    _, _, request = await api.call("GET", headers["Location"])
+    _, _, request = await api.call("GET", headers["Location"], authority=authority)
     return request
 
 
@@ -39,3 +45,11 @@ async def fill(pool, count, *, state="triage", organisation=None, service=None):
         " (ARRAY['normal', 'urgent', 'safeguarding'])[number % 3 + 1], now() - number * interval '1 minute', now() FROM n",
         *(count, state, organisation, service),
     )
+
+
+async def until_found(api):
+    """Wait until search and clocks have taken in what was sent."""
+    desk = api.app[DESK]
+    async with asyncio.timeout(20):
+        while await desk.pool.fetchval("SELECT true FROM fresh_requests LIMIT 1"):
+            await asyncio.sleep(0.05)

@@ -61,7 +61,7 @@ async def test_tags_are_set_as_a_whole_and_found_by(api):
     request = await sent(api, "Proszę o pomoc, śmieciarka nie zabrała moich śmieci, co mam zrobić")
     path = f"{REQUESTS}/{request['reference']}/tags"
     for tags in (["vip", "flood"], ["flood", "ward: childs hill"]):
-        status, headers, answer = await api.call("PUT", path, headers={"If-Match": "*"}, json={"tags": tags})
+        status, _, answer = await api.call("PUT", path, headers={"If-Match": "*"}, json={"tags": tags})
         assert (status, answer["tags"]) == (200, sorted(tags))
     assert (await read(api, request))["tags"] == ["flood", "ward: childs hill"]
     for tag, count in (("flood", 1), ("vip", 0)):
