@@ -87,10 +87,12 @@ def take_call(door: Door, words: str, *, wait_for: str, send_to: str) -> str:
     referral = request["referrals"][0]
     print(f"{wait_for}: now {referral['state']} with {referral['organisation']}")
 
-    door.change(referral["referral_id"], "claim", {})
-    routed = door.change(
-        referral["referral_id"], "route", {"organisation": send_to, "reason": "agreed with them on the phone"}
-    )
+    elsewhere = {"organisation": send_to, "reason": "agreed with them on the phone"}
+    if referral["state"] in {"resolved", "cancelled"}:  # quicker than we are
+        routed = door.change(referral["referral_id"], "reopen", elsewhere)
+    else:
+        door.change(referral["referral_id"], "claim", {})
+        routed = door.change(referral["referral_id"], "route", elsewhere)
     print(f"re-routed to {routed['organisation_name']}")
     door.wait(
         reference, lambda found: found["referrals"][0]["state"] in {"delivered", "in_progress", "resolved"}

@@ -191,7 +191,8 @@ async def find(
     What is common fills a page from the latest alone, where an index would bring hundreds of thousands to sort. What does
     not is rare, and then the index brings few. So neither costs more as the years go by.
     """
-    for lately in (True, False):
+    keyed = question.phone or question.email or question.postcode  # few, and straight from their index
+    for lately in (False,) if keyed or words is None else (True, False):
         sql, values = statement(
             *(authority, question, filters),
             words=words,
