@@ -14,19 +14,30 @@ from aiohttp import web
 
 from gateway import postgres
 from gateway.api import (
+    bulk,
+    call_backs,
     callbacks,
     care,
+    claims,
+    context,
     corrections,
     decisions,
     docs,
+    duplicates,
+    live,
     openapi,
     ops,
     privacy,
+    referrals,
+    search,
     sign_in,
     staff,
     subscriptions,
+    worklist,
+    writing,
 )
 from gateway.api.auth import CALLERS, Callers, authenticate
+from gateway.api.desk import DESK
 from gateway.api.endpoint import ENDPOINTS, METRICS, Endpoint, add_endpoints, route_name
 from gateway.api.limits import LIMITS, Limits
 from gateway.api.problems import answer_problems
@@ -58,22 +69,16 @@ from gateway.store.prepare import prepare
 from gateway.store.writer import Writer
 from gateway.understanding import Understanding
 from gateway.watch import watching
+from gateway.work.desk import Desk
+from gateway.work.keeper import Keeper
+from gateway.work.live import Live
 from routing_rules.door import Door
 
 log = structlog.get_logger()
 
 SURFACES = (
-    staff,
-    decisions,
-    corrections,
-    care,
-    subscriptions,
-    callbacks,
-    privacy,
-    sign_in,
-    ops,
-    openapi,
-    docs,
+    *(staff, decisions, worklist, claims, writing, call_backs, corrections, referrals, duplicates, bulk),
+    *(search, context, live, care, subscriptions, callbacks, privacy, sign_in, ops, openapi, docs),
 )
 """Each module brings its `ENDPOINTS`."""
 
@@ -83,6 +88,7 @@ COURIER = web.AppKey("courier", Courier)
 RELOAD = web.AppKey("reload", Reload)
 COURIER_POOL: web.AppKey[Pool] = web.AppKey("courier_pool")
 INTAKE_POOL: web.AppKey[Pool] = web.AppKey("intake_pool")
+KEEPER = web.AppKey("keeper", Keeper)
 
 
 def build(
@@ -114,9 +120,11 @@ def build(
     app.cleanup_ctx.append(_lines)
     app.cleanup_ctx.append(lambda app: _subscribers(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _courier(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _desk(app, clock))
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
     app.cleanup_ctx.append(_watch)
     app.cleanup_ctx.append(lambda app: _record_keeping(app, settings, clock))
+    app.on_shutdown.append(live.close)
     return app
 
 
@@ -219,6 +227,14 @@ async def _courier(app: web.Application, settings: Settings, clock: Clock) -> As
         ladder.climbing(),
         orphans.watching(),
     ):
+        yield
+
+
+async def _desk(app: web.Application, clock: Clock) -> AsyncIterator[None]:
+    app[DESK] = Desk(app[staff.POOL], app[staff.UNDERSTANDING], clock, app[METRICS], wake=app[COURIER].wake)
+    app[live.LIVE] = Live(app[DESK])
+    app[KEEPER] = Keeper(app[DESK])
+    async with app[KEEPER].keeping():
         yield
 
 
