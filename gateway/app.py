@@ -14,33 +14,44 @@ from aiohttp import web
 
 from gateway import postgres, postgres_cluster
 from gateway.api import (
+    bulk,
+    call_backs,
     callbacks,
     care,
     chat,
     chat_access,
     chat_files,
     chat_pages,
+    claims,
+    context,
     conversations,
     corrections,
     decisions,
     docs,
+    duplicates,
+    live,
     openapi,
     ops,
     privacy,
+    referrals,
+    search,
     sign_in,
     staff,
     subscriptions,
+    worklist,
+    writing,
 )
 from gateway.api.auth import CALLERS, Callers, authenticate
+from gateway.api.desk import DESK
 from gateway.api.endpoint import ENDPOINTS, METRICS, Endpoint, add_endpoints, route_name
 from gateway.api.limits import LIMITS, Limits
 from gateway.api.problems import answer_problems
 from gateway.audit.chainer import Chainer
 from gateway.audit.key import audit_key
 from gateway.audit.witness import Witness
-from gateway.chat.desk import Desk
+from gateway.chat.desk import Desk as ChatDesk
 from gateway.chat.hub import Hub
-from gateway.chat.keeper import Keeper
+from gateway.chat.keeper import Keeper as ChatKeeper
 from gateway.chat.meters import ChatMeters
 from gateway.chat.service import Chat
 from gateway.chat.surveys import Surveys
@@ -69,12 +80,16 @@ from gateway.store.prepare import prepare
 from gateway.store.writer import Writer
 from gateway.understanding import Understanding
 from gateway.watch import watching
+from gateway.work.desk import Desk
+from gateway.work.keeper import Keeper
+from gateway.work.live import Live
 from routing_rules.door import Door
 
 log = structlog.get_logger()
 
 SURFACES = (
-    *(staff, decisions, corrections, care, conversations, subscriptions, callbacks, privacy, sign_in),
+    *(staff, decisions, worklist, claims, writing, call_backs, corrections, referrals, duplicates, bulk),
+    *(search, context, live, care, conversations, subscriptions, callbacks, privacy, sign_in),
     *(chat, chat_files, chat_pages, ops, openapi, docs),
 )
 """Each module brings its `ENDPOINTS`."""
@@ -85,6 +100,7 @@ COURIER = web.AppKey("courier", Courier)
 RELOAD = web.AppKey("reload", Reload)
 COURIER_POOL: web.AppKey[Pool] = web.AppKey("courier_pool")
 INTAKE_POOL: web.AppKey[Pool] = web.AppKey("intake_pool")
+KEEPER = web.AppKey("keeper", Keeper)
 
 
 def build(
@@ -120,11 +136,13 @@ def build(
     app.cleanup_ctx.append(_lines)
     app.cleanup_ctx.append(lambda app: _subscribers(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _courier(app, settings, clock))
+    app.cleanup_ctx.append(lambda app: _desk(app, clock))
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _chat(app, settings, clock))
     app.on_response_prepare.append(chat_access.allow_origin)
     app.cleanup_ctx.append(_watch)
     app.cleanup_ctx.append(lambda app: _record_keeping(app, settings, clock))
+    app.on_shutdown.append(live.close)
     return app
 
 
@@ -231,6 +249,14 @@ async def _courier(app: web.Application, settings: Settings, clock: Clock) -> As
         yield
 
 
+async def _desk(app: web.Application, clock: Clock) -> AsyncIterator[None]:
+    app[DESK] = Desk(app[staff.POOL], app[staff.UNDERSTANDING], clock, app[METRICS], wake=app[COURIER].wake)
+    app[live.LIVE] = Live(app[DESK])
+    app[KEEPER] = Keeper(app[DESK])
+    async with app[KEEPER].keeping():
+        yield
+
+
 async def _intake(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
     writer = Writer(app[INTAKE_POOL], app[METRICS], batch=settings.batch, most_waiting=settings.max_in_flight)
     app[staff.INTAKE] = Intake(
@@ -253,10 +279,10 @@ async def _chat(app: web.Application, settings: Settings, clock: Clock) -> Async
     app[chat_access.CHAT], app[chat_access.METERS] = talks, meters
     app[chat_access.LIMITS] = chat_access.Limits(clock, settings.chat_starts)
     app[chat_files.UNPACKING] = asyncio.Semaphore(chat_files.MOST_AT_ONCE)
-    app[conversations.DESK] = Desk(talks)
+    app[conversations.DESK] = ChatDesk(talks)
     app[chat.SURVEYS] = Surveys(pool, intake, clock, meters)
     closing = asyncio.create_task(_close_streams(app[DRAINING], hub), name="chat-closing")
-    async with hub.running(), Keeper(talks, understanding).running():
+    async with hub.running(), ChatKeeper(talks, understanding).running():
         yield
     closing.cancel()
 

@@ -8,6 +8,7 @@ GatewayError
 ├── Forbidden            the caller is known, and may not
 ├── InvalidInput         what was sent cannot be taken; says where and why
 └── Conflict             what was asked does not fit what is there
+    ├── Stale            it has changed since the caller read it
     ├── KeyInFlight      the same idempotency key is being worked on right now
     └── KeyReused        the same idempotency key came with another body
 """
@@ -57,6 +58,14 @@ class InvalidInput(GatewayError):
 
 class Conflict(GatewayError):
     """What was asked does not fit the state of things."""
+
+
+class Stale(Conflict):
+    """It is another version than the caller looked at. `version` is what it is now."""
+
+    def __init__(self, message: str, *, version: int) -> None:
+        super().__init__(message)
+        self.version = version
 
 
 class KeyInFlight(Conflict):

@@ -33,8 +33,9 @@ _STATE: Final = {
     Action.TRIAGE: State.TRIAGE,
     Action.CLARIFY: State.TRIAGE,
     Action.SIGNPOST: State.SIGNPOSTED,
+    Action.REFUSE: State.CANCELLED,
 }
-"""What a part's action makes of its referral. A refused part has none: it is no request for a service."""
+"""What a part's action makes of its referral. A refused part has one too, at its end, so that people can put it right."""
 
 
 class Agreed(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,9 +222,6 @@ def _compose(
     accepted = Accepted(request=request, referrals=[], deliveries=[], events=[])
     accepted.events.append(_event(request, None, "received", actor, {"channel": incoming.channel}))
     for number, part in enumerate(decision.parts, start=1):
-        if part.action is Action.REFUSE:
-            accepted.events.append(_event(request, None, "refused", "front-door", {"part": number}))
-            continue
         _add_referral(accepted, part, number, place)
     return accepted
 
@@ -287,7 +285,8 @@ def _add_referral(accepted: Accepted, part: Part, number: int, authority: Author
         "rule": part.rule,
         "confidence": round(part.confidence, 4),
     }
-    accepted.events.append(_event(request, referral.referral_id, "decided", "front-door", why))
+    kind = "refused" if part.action is Action.REFUSE else "decided"
+    accepted.events.append(_event(request, referral.referral_id, kind, "front-door", why))
     if state is State.ROUTED and part.organisation is not None:
         _add_delivery(accepted, referral, part.organisation, "lead")
         for other in part.notify:

@@ -127,6 +127,12 @@ class Metrics:
             ["authority"],
             registry=r,
         )
+        self.clocks = Gauge(
+            "front_door_promises",
+            "Needs by how the promises to the citizen stand: running (all of them), soon (due within the hour), breached",
+            ["authority", "standing"],
+            registry=r,
+        )
         self.statuses = Counter(
             "front_door_status_updates",
             "What organisations told us, by what we could make of it",

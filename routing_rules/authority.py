@@ -20,8 +20,11 @@ from routing_rules.hours import Hours, HoursTable, Nation
 from routing_rules.matching import Clocks, ReadyRule, make_ready
 from routing_rules.organisation import Contact, Organisation
 from routing_rules.people import People, Retention
+from routing_rules.replies import RepliesTable
+from routing_rules.replies import check_names as check_replies
 from routing_rules.routes import Route, RoutesTable, SignpostsTable
 from routing_rules.rules import RulesTable
+from routing_rules.targets import Targets
 from routing_rules.toml_files import Errors, Source
 
 T = TypeVar("T")
@@ -108,6 +111,8 @@ class AuthorityTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     thresholds: Thresholds = Thresholds()
     people: People = People()
     retention: Retention = Retention()
+    targets: Targets = Targets()
+    """What citizens are promised."""
     wording: dict[str, Wording] = {}
     """Service → words, for each service in which a person may be in danger."""
 
@@ -133,6 +138,8 @@ class Authority(msgspec.Struct, frozen=True, kw_only=True):
     rules: RulesTable
     ready_rules: tuple[ReadyRule, ...]
     clocks: Clocks
+    replies: RepliesTable
+    """What staff choose from when they write to a citizen."""
     fingerprint: str
     """SHA-256 over its files' names and contents, hex."""
 
@@ -158,6 +165,7 @@ class Files(msgspec.Struct, frozen=True):
     routes: Source
     signposts: Source
     rules: Source
+    replies: Source | None
     organisations: dict[str, Source]
 
 
@@ -202,6 +210,9 @@ def _read(folder: Path, catalogue: Catalogue | None, errors: Errors) -> tuple[Au
     routes = _file(folder / "routes.toml", RoutesTable, errors)
     signposts = _file(folder / "signposts.toml", SignpostsTable, errors)
     rules = _file(folder / "rules.toml", RulesTable, errors)
+    replies = None
+    if (folder / "replies.toml").exists():  # an authority may do without
+        replies = _file(folder / "replies.toml", RepliesTable, errors)
     bodies = organisations.read_all(folder / "organisations", errors)
     if catalogue is None:
         return None
@@ -209,8 +220,11 @@ def _read(folder: Path, catalogue: Catalogue | None, errors: Errors) -> tuple[Au
     if settings is None or routes is None or signposts is None or rules is None:
         return None
     files = Files(
-        settings[1], routes[1], signposts[1], rules[1], {code: source for code, (_, source) in bodies.items()}
+        *(settings[1], routes[1], signposts[1], rules[1], replies[1] if replies else None),
+        {code: source for code, (_, source) in bodies.items()},
     )
+    if replies is not None:
+        check_replies(*replies, catalogue, errors)
     known = {code: organisation for code, (organisation, _) in bodies.items()}
     by_service = _by_service(routes[0], catalogue)
     # A file that could not be read must not show again as a name that is unknown everywhere else.
@@ -240,6 +254,7 @@ def _read(folder: Path, catalogue: Catalogue | None, errors: Errors) -> tuple[Au
         rules=rules[0],
         ready_rules=make_ready(rules[0], clocks),
         clocks=clocks,
+        replies=replies[0] if replies else RepliesTable(),
         fingerprint=_fingerprint(files),
     )
     return authority, files
@@ -271,6 +286,7 @@ def _for_anyone(routes: RoutesTable, catalogue: Catalogue) -> frozenset[str]:
 def _fingerprint(files: Files) -> str:
     digest = hashlib.sha256()
     sources: Mapping[str, Source] = dict(sorted(files.organisations.items()))
-    for source in (files.settings, files.routes, files.signposts, files.rules, *sources.values()):
+    own = (files.settings, files.routes, files.signposts, files.rules, files.replies)
+    for source in (*(each for each in own if each is not None), *sources.values()):
         digest.update(f"{source.path.name}\0{source.digest}\n".encode())
     return digest.hexdigest()

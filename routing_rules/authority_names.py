@@ -29,6 +29,10 @@ def check_names(
     """Add an error for every name that does not exist, and for every service that nobody answers for."""
     settings, routes, signposts, rules = tables
     _check_settings(settings, files.settings, organisations, catalogue, errors)
+    for service in settings.targets.services:
+        if service not in catalogue.services:
+            where = ("targets", "services", service)
+            errors.append(files.settings.unknown("service", service, catalogue.services, *where))
     _check_routes(routes, files.routes, organisations, catalogue, errors)
     _check_coverage(by_service, signposts, files, catalogue, errors)
     _check_signposts(signposts, files.signposts, catalogue, errors)

@@ -93,6 +93,15 @@ class Hours:
             left -= closes - begin
         return None
 
+    def between(self, begin: datetime, end: datetime) -> timedelta:
+        """For how long it is open between two moments."""
+        total = timedelta()
+        for opens, closes in self._from(begin):
+            if opens >= end:
+                break
+            total += max(timedelta(), min(closes, end) - max(opens, begin))
+        return total
+
     def after_days(self, start: datetime, days: int) -> datetime | None:
         """Closing time on the `days`-th open day after the one on which `start` was received, in UTC.
 

@@ -9,6 +9,8 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
+from gateway.api.conditions import IF_MATCH, etag, if_match
+from gateway.api.desk import CHANGE_PROBLEMS
 from gateway.api.endpoint import CALLER, Auth, Endpoint, json_answer
 from gateway.api.masking import WORDS
 from gateway.api.reading import checked_text, read_body, read_query
@@ -36,8 +38,6 @@ class RightService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Kept in the history."""
     organisation: Code | None = None
     """Who gets it, where it is not to be whom the rules say."""
-    seen_at: Aware | None = None
-    """The referral's `updated_at` as you read it: 409 if it has changed since."""
 
 
 class Referred(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +58,8 @@ class Referred(msgspec.Struct, frozen=True, kw_only=True):
     tell: str | None
     """What to tell the citizen."""
     updated_at: datetime
+    version: int
+    """Its ETag, in quotes."""
 
 
 class CorrectionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,18 +85,18 @@ class CorrectionPage(msgspec.Struct, frozen=True, kw_only=True):
 
 async def correct(request: web.Request) -> web.Response:
     """POST /api/v1/referrals/{referral_id}/service."""
-    body = await read_body(request, RightService)
+    seen, body = if_match(request), await read_body(request, RightService)
     caller = request[CALLER]
     wanted = Wanted(
         service=body.service,
         reason=checked_text(body.reason, "/reason"),
         organisation=body.organisation,
-        seen_at=body.seen_at,
+        seen=seen,
     )
     changed = await request.app[CORRECTING].correct(
         caller.authority, _referral_id(request), wanted, actor=caller.actor
     )
-    return json_answer(_referred(request, changed))
+    return referred_answer(request, changed)
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -120,6 +122,11 @@ def _referral_id(request: web.Request) -> UUID:
         raise NotFound("referral id: not an id") from None
 
 
+def referred_answer(request: web.Request, changed: Changed, status: int = 200) -> web.Response:
+    """What a referral has become, with its new ETag."""
+    return json_answer(_referred(request, changed), status, etag(changed.version))
+
+
 def _referred(request: web.Request, changed: Changed) -> Referred:
     door = request.app[UNDERSTANDING].door
     part = changed.part
@@ -140,6 +147,7 @@ def _referred(request: web.Request, changed: Changed) -> Referred:
         signpost=part.signpost,
         tell=part.tell,
         updated_at=changed.updated_at,
+        version=changed.version,
     )
 
 
@@ -156,8 +164,9 @@ ENDPOINTS = [
         "withdrawn; the history keeps who, from what, to what and why. A safeguarding referral keeps its priority and "
         "its alarm. 409 if the referral has ended, changes at the same moment, or is so already.",
         body=RightService,
+        headers=IF_MATCH,
         answers={200: Referred},
-        problems=(400, 401, 404, 409, 413, 415, 422, 503),
+        problems=CHANGE_PROBLEMS,
     ),
     Endpoint(
         method="GET",

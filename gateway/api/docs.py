@@ -30,7 +30,11 @@ PROBLEMS: Final = {
     "sign-in-away": "The provider that people sign in with does not answer. API keys and open sessions still work.",
     "not-found": "There is no such thing in your authority.",
     "bad-key": "Idempotency-Key must have 1 to 255 printable ASCII characters.",
-    "conflict": "A request with the same Idempotency-Key is being answered right now. Wait for Retry-After.",
+    "conflict": "What was asked does not fit how things stand: `detail` says how. Or a request with the same "
+    "Idempotency-Key is being answered right now: wait for Retry-After.",
+    "stale": "It has changed since you read it: the ETag in the answer is the new one. Read it again, look whether you "
+    "still want the change, and send it with the new ETag.",
+    "precondition-required": "A change says in If-Match which version it was made for: send the ETag that you read.",
     "key-reused": "This Idempotency-Key came before with another body. Choose another key.",
     "request-entity-too-large": "The body is larger than this service takes.",
     "overloaded": "More is in flight than this process takes. Nothing was stored. Wait for Retry-After.",

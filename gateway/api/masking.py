@@ -48,6 +48,9 @@ def shown(row: RequestRow, caller: Caller, authority: Authority) -> RequestRow:
         postcode=row.postcode if "postcode" in allowed else None,
         decision=_without_words(row.decision) if caller.organisation is None else {},
         referrals=[_referral(each, words=words) for each in row.referrals],
+        messages=[replace(each, text=HIDDEN) for each in row.messages],
+        call_backs=[replace(each, phone=None, note=HIDDEN) for each in row.call_backs],
+        links=[replace(each, reason=HIDDEN) for each in row.links],
         events=[
             event if event.actor == caller.organisation else replace(event, detail=codes_only(event.detail))
             for event in row.events

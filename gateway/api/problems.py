@@ -103,7 +103,7 @@ async def answer_problems(
             raise
         found = _from_http(raised)
     except (errors.GatewayError, CallbackRejected) as raised:
-        found = _from_gateway(raised)
+        found = from_gateway(raised)
     except (ConnectionResetError, aiohttp.ClientConnectionError):
         raise
     except Exception:
@@ -132,7 +132,8 @@ def _from_http(raised: web.HTTPException) -> ProblemError:
     return problem(raised.status, kind, title, details.get(raised.status, ""), headers=headers)
 
 
-def _from_gateway(raised: Exception) -> ProblemError:  # noqa: C901, PLR0911, PLR0912  one answer for each kind of error
+def from_gateway(raised: Exception) -> ProblemError:  # noqa: C901, PLR0911, PLR0912  one answer for each kind of error
+    """What an error of ours is answered with."""
     detail = str(raised)
     match raised:
         case errors.StoreUnavailable():
@@ -166,6 +167,10 @@ def _from_gateway(raised: Exception) -> ProblemError:  # noqa: C901, PLR0911, PL
             return problem(409, "not-yours", "Not yours", detail)
         case errors.KeyReused():
             return problem(422, "key-reused", "Idempotency-Key reused", detail)
+        case errors.Stale():
+            return problem(
+                412, "stale", "It has changed since", detail, headers={"ETag": f'"{raised.version}"'}
+            )
         case errors.Conflict():
             return problem(409, "conflict", "Conflict", detail, headers={"Retry-After": "1"})
         case CallbackRejected():

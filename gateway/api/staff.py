@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
+from gateway.api.conditions import etag
 from gateway.api.endpoint import CALLER, Auth, Endpoint, Limit, json_answer
 from gateway.api.limits import STANDING, refuse_if_over
 from gateway.api.masking import HIDDEN, WORDS, fields_shown, shown, summary
@@ -196,7 +197,7 @@ async def read(request: web.Request) -> web.Response:
         fields=fields_shown(answer),
         trace_id=trace_id(request, os.urandom(16).hex()),
     )
-    return json_answer(answer)
+    return json_answer(answer, headers=etag(found.version))
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -314,7 +315,8 @@ ENDPOINTS = [
         tag="Requests",
         summary="Read a request",
         description="With its decision, referrals, deliveries and what happened. Case, spaces and look-alike letters "
-        "in the reference do not matter. Commissioners and auditors see no citizen's details, an organisation's own people "
+        "in the reference do not matter. Its ETag, and each referral's `version`, are what changes want in If-Match. "
+        "Commissioners and auditors see no citizen's details, an organisation's own people "
         "those that its file lists; `masked` says what is missing. Each reading is written down.",
         answers={200: RequestRow},
         problems=(401, 404, 503),

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gateway.clock import Clock
 from gateway.delivery.ladder import raised
-from gateway.errors import Conflict, InvalidInput, NotFound
+from gateway.errors import Conflict, InvalidInput, NotFound, Stale
 from gateway.identifiers import uuid7
 from gateway.metrics import Metrics
 from gateway.model import ENDED, Delivery, Event, Priority, Referral, State, may_follow
@@ -24,7 +24,10 @@ from gateway.store.outcomes import add_delivery, add_event
 from gateway.store.pool import Connection, Pool, unavailable_is_clear
 from gateway.store.scope import scoped
 from gateway.understanding import Understanding
+from gateway.work.clocks import change_service
+from gateway.work.seen import ANY, Seen
 from routing_rules.authority import Authority
+from routing_rules.catalogue import OUT_OF_SCOPE
 from routing_rules.decision import Action, Facts, Part
 from routing_rules.door import Door
 from routing_rules.errors import NotKnown, nearest
@@ -40,12 +43,16 @@ _STATE = {
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a person decided."""
 
-    service: str
+    service: str | None
+    """`None`: as it is. With `accept`: what the door thought likeliest."""
     reason: str
     organisation: str | None = None
     """Whom they chose; else the rules say."""
-    seen_at: datetime | None = None
-    """The referral's `updated_at` as they saw it, if they said."""
+    seen: Seen = ANY
+    """The version that they looked at."""
+    accept: bool = False
+    reopen: bool = False
+    """Whether it may have ended."""
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +64,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     part: Part
     """What the rules made of it."""
     updated_at: datetime
+    version: int = 0
 
 
 class Correcting:
@@ -88,13 +96,13 @@ class Correcting:
             seen = await corrections.look(self._pool, authority, referral_id)
             if seen is None:
                 raise NotFound(f"there is no referral {referral_id}")
-            _check_open(seen, wanted)
+            wanted = self._look(seen, wanted, actor)
             part = await asyncio.to_thread(self._decide, door, authority, seen, wanted)
             async with scoped(self._pool, authority) as connection:
                 now = self._clock.now()
                 there = await corrections.lock(connection, authority, referral_id)
                 if there != seen:
-                    raise Conflict("the referral has just changed; look at it again")
+                    raise Stale("the referral has just changed; look at it again", version=there.version)
                 changed = Changed(
                     before=there,
                     state=_STATE[part.action],
@@ -104,10 +112,30 @@ class Correcting:
                     updated_at=now,
                 )
                 _check_end(changed)
-                await self._write(connection, door.authority(authority), changed, wanted, actor)
+                version = await self._write(connection, door.authority(authority), changed, wanted, actor)
         self._metrics.corrections.labels(authority).inc()
         self._wake()
-        return changed
+        return replace(changed, version=version)
+
+    def _look(self, seen: Standing, wanted: Wanted, actor: str) -> Wanted:
+        """What is wanted in full, if it may be."""
+        wanted.seen.check(seen.version)
+        if (
+            seen.claimed_until is not None
+            and seen.claimed_until > self._clock.now()
+            and seen.claimed_by != actor
+        ):
+            raise Conflict(f"{seen.claimed_by} works on it until {seen.claimed_until:%Y-%m-%d %H:%M} UTC")
+        # What was refused has ended too, but it never was with anybody: that can always be put right.
+        refused = seen.state is State.CANCELLED and seen.service == OUT_OF_SCOPE
+        if seen.state in ENDED and not (wanted.reopen or refused):
+            raise Conflict(f"the referral has ended: it is {seen.state}; reopen it first")
+        if wanted.reopen and seen.state not in ENDED:
+            raise Conflict(f"the referral has not ended: it is {seen.state}")
+        service = wanted.service or (seen.proposed if wanted.accept else seen.service)
+        if service is None:
+            raise Conflict("nobody has said yet what it is: name the service")
+        return replace(wanted, service=service)
 
     def _decide(self, door: Door, authority: str, seen: Standing, wanted: Wanted) -> Part:
         facts = Facts(
@@ -125,21 +153,23 @@ class Correcting:
         except NotKnown as error:
             raise InvalidInput(str(error), pointer="/service") from None
         if wanted.organisation is not None:
-            part = _given_to(part, wanted.organisation, door.authority(authority))
+            part = given_to(part, wanted.organisation, door.authority(authority))
         if part.action not in _STATE:
             raise InvalidInput(
                 "the rules leave this service to people: name the organisation", pointer="/organisation"
             )
-        if wanted.service == seen.service and part.organisation == seen.organisation:
+        same = wanted.service == seen.service and part.organisation == seen.organisation
+        if same and not wanted.reopen and seen.state is not State.TRIAGE:
             raise Conflict("the referral has this service and this organisation already")
         return part
 
     async def _write(
         self, connection: Connection, authority: Authority, changed: Changed, wanted: Wanted, actor: str
-    ) -> None:
+    ) -> int:
         there, part, now = changed.before, changed.part, changed.updated_at
+        assert wanted.service is not None
         stood = await corrections.call_back(connection, authority.code, there.referral_id, now)
-        await corrections.change(
+        version = await corrections.change(
             connection,
             authority.code,
             there.referral_id,
@@ -159,7 +189,11 @@ class Correcting:
                 await add_delivery(connection, _delivery(authority.code, changed, organisation, role))
         await self._alarm(connection, authority, changed, wanted.service)
         if wanted.service != there.service:
-            await corrections.keep(connection, _lesson(authority.code, changed, wanted, actor))
+            await corrections.keep(
+                connection, _lesson(authority.code, changed, wanted.service, wanted.reason, actor)
+            )
+        await change_service(connection, authority, there, wanted.service)
+        return version
 
     async def _alarm(
         self, connection: Connection, authority: Authority, changed: Changed, service: str
@@ -189,15 +223,6 @@ class Correcting:
         await add_event(connection, event)
 
 
-def _check_open(seen: Standing, wanted: Wanted) -> None:
-    if seen.state in ENDED:
-        raise Conflict(f"the referral has ended: it is {seen.state}")
-    if wanted.seen_at is not None and wanted.seen_at != seen.updated_at:
-        raise Conflict(
-            f"the referral has changed since: it is {seen.state}, with {seen.organisation or 'nobody'}"
-        )
-
-
 def _check_end(changed: Changed) -> None:
     if not may_follow(changed.before.state, changed.state):
         raise Conflict(f"a referral that is {changed.before.state} cannot become {changed.state}")
@@ -205,7 +230,7 @@ def _check_end(changed: Changed) -> None:
         raise Conflict("its safeguarding alarm still rings: a named person answers that first")
 
 
-def _given_to(part: Part, organisation: str, authority: Authority) -> Part:
+def given_to(part: Part, organisation: str, authority: Authority) -> Part:
     """The same need with the organisation that a person chose; whom the rules would have chosen is next in line."""
     known = authority.organisations
     if organisation not in known:
@@ -271,7 +296,7 @@ def _event(authority: str, changed: Changed, wanted: Wanted, actor: str, stood: 
         request_id=there.request_id,
         referral_id=there.referral_id,
         at=changed.updated_at,
-        kind="corrected",
+        kind="reopened" if wanted.reopen else "corrected",
         actor=actor,
         detail=detail,
     )
@@ -294,7 +319,9 @@ def _referral(authority: str, changed: Changed, service: str) -> Referral:
     )
 
 
-def _lesson(authority: str, changed: Changed, wanted: Wanted, actor: str) -> corrections.Correction:
+def _lesson(
+    authority: str, changed: Changed, service: str, reason: str, actor: str
+) -> corrections.Correction:
     there = changed.before
     return corrections.Correction(
         authority_id=authority,
@@ -303,9 +330,9 @@ def _lesson(authority: str, changed: Changed, wanted: Wanted, actor: str) -> cor
         request_id=there.request_id,
         text=there.text,
         service_before=there.service,
-        service_after=wanted.service,
+        service_after=service,
         by=actor,
-        reason=wanted.reason,
+        reason=reason,
         at=changed.updated_at,
         engine=there.engine,
     )

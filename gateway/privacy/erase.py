@@ -14,6 +14,7 @@ from gateway.callers import Caller
 from gateway.errors import Conflict
 from gateway.identifiers import uuid7
 from gateway.model import ENDED, Event, State
+from gateway.store import search
 from gateway.store.audit import Entry, record
 from gateway.store.chain import forget_salts
 from gateway.store.outcomes import add_event
@@ -81,6 +82,7 @@ async def _forget_words(connection: Connection, authority: str, requests: list[U
         "SELECT table_name, belongs, string_agg(format('%I = %s', column_name, becomes), ', ') AS becomes"
         " FROM personal_data GROUP BY table_name, belongs ORDER BY table_name"
     )
+    await search.forget(connection, authority, requests)  # its words are in a list of all words, too
     for place in places:  # as the migrations say, and nobody else
         statement = f"UPDATE {place['table_name']} SET {place['becomes']} WHERE {place['belongs']}"  # noqa: S608
         await connection.execute(statement, authority, requests)

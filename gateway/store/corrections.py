@@ -26,9 +26,16 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     organisation: str | None
     state: State
     priority: str
+    version: int
+    created_at: datetime
     updated_at: datetime
+    claimed_by: str | None
+    claimed_until: datetime | None
+    merged_into: UUID | None
     channel: str
     postcode: str | None
+    proposed: str | None
+    """What the door thought likeliest."""
     given: Given
     """Facts kept with the decision."""
     engine: str
@@ -39,8 +46,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _STANDING: Final = """
-SELECT r.referral_id, r.request_id, q.reference, r.text, r.service, r.organisation, r.state, r.priority, r.updated_at,
-       q.channel, q.postcode, coalesce(q.decision -> 'given', '{}') AS given, q.decision ->> 'engine' AS engine,
+SELECT r.referral_id, r.request_id, q.reference, r.text, r.service, r.organisation, r.state, r.priority, r.version,
+       r.created_at, r.updated_at, r.claimed_by, r.claimed_until, r.merged_into, q.channel, q.postcode,
+       coalesce(q.decision -> 'parts' -> (r.part - 1) ->> 'service',
+                q.decision -> 'parts' -> (r.part - 1) -> 'alternatives' -> 0 ->> 'service') AS proposed,
+       coalesce(q.decision -> 'given', '{}') AS given, q.decision ->> 'engine' AS engine,
        q.trace_id, a.referral_id IS NOT NULL AS has_alarm,
        a.referral_id IS NOT NULL AND a.acknowledged_at IS NULL AS ringing
 FROM referrals AS r JOIN requests AS q USING (authority_id, request_id)
@@ -100,11 +110,12 @@ async def change(
     priority: Priority,
     chain: Sequence[str],
     now: datetime,
-) -> None:
-    """Set what the referral is now."""
-    await connection.execute(
-        "UPDATE referrals SET service = $3, organisation = $4, state = $5, priority = $6, chain = $7, updated_at = $8"
-        " WHERE authority_id = $1 AND referral_id = $2",
+) -> int:
+    """Set what the referral is now, and let go of who was to look at it; its new version."""
+    version: int = await connection.fetchval(
+        "UPDATE referrals SET service = $3, organisation = $4, state = $5, priority = $6, chain = $7, updated_at = $8,"
+        " assigned_to = NULL, skill = NULL, merged_into = NULL, offered_to = NULL, offered_by = NULL, offered_until = NULL"
+        " WHERE authority_id = $1 AND referral_id = $2 RETURNING version",
         *(
             authority,
             referral_id,
@@ -116,6 +127,7 @@ async def change(
             now,
         ),
     )
+    return version
 
 
 async def raise_alarm(connection: Connection, alarm: Alarm) -> None:

@@ -8,8 +8,14 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.store import call_backs, clocks, links, messages
+from gateway.store.call_backs import CallBack
+from gateway.store.clocks import ClockRow
+from gateway.store.links import Link, Same
+from gateway.store.messages import Message
 from gateway.store.pool import Connection, Pool
 from gateway.store.scope import scoped
+from gateway.store.versions import version_of
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +57,20 @@ class ReferralRow(msgspec.Struct, frozen=True, kw_only=True):
     priority: str
     created_at: datetime
     updated_at: datetime
+    version: int
+    """Its ETag, in quotes: what a change of it wants in If-Match."""
+    claimed_by: str | None
+    """Who claimed it; theirs until `claimed_until`."""
+    claimed_until: datetime | None
+    assigned_to: str | None
+    skill: str | None
+    offered_to: str | None
+    offered_by: str | None
+    offered_until: datetime | None
+    merged_into: UUID | None
     deliveries: list[DeliveryRow] = []
+    clock: ClockRow | None = None
+    """What the citizen was promised; a moment after the request came."""
 
 
 class EventRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +97,16 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     created_by: str
     trace_id: str
+    version: int
+    """Rises with every change to anything here; the ETag, in quotes."""
+    tags: list[str] = []
     referrals: list[ReferralRow] = []
+    messages: list[Message] = []
+    """Notes for staff, and messages that the citizen sees."""
+    call_backs: list[CallBack] = []
+    links: list[Link] = []
+    same: list[Same] = []
+    """Needs of other requests that were merged with this one's."""
     events: list[EventRow] = []
     masked: list[str] = []
     """What is not shown to this caller, by field."""
@@ -115,12 +143,23 @@ async def read_request(
             " WHERE authority_id = $1 AND request_id = $2 ORDER BY event_id",
             *(authority, request_id),
         )
-    return RequestRow(**dict(row), referrals=referrals, events=[EventRow(**dict(event)) for event in events])
+        return RequestRow(
+            **dict(row),
+            version=await version_of(connection, authority, request_id),
+            tags=await messages.tags(connection, authority, request_id),
+            referrals=referrals,
+            messages=await messages.of_request(connection, authority, request_id),
+            call_backs=await call_backs.of_request(connection, authority, request_id),
+            links=await links.of_request(connection, authority, request_id),
+            same=await links.same_as(connection, authority, request_id),
+            events=[EventRow(**dict(event)) for event in events],
+        )
 
 
 async def _referrals(connection: Connection, authority: str, request_id: UUID) -> list[ReferralRow]:
     referrals = await connection.fetch(
-        "SELECT referral_id, part, text, service, organisation, state, priority, created_at, updated_at FROM referrals"
+        "SELECT referral_id, part, text, service, organisation, state, priority, created_at, updated_at, version,"
+        " claimed_by, claimed_until, assigned_to, skill, offered_to, offered_by, offered_until, merged_into FROM referrals"
         " WHERE authority_id = $1 AND request_id = $2 ORDER BY part",
         *(authority, request_id),
     )
@@ -145,7 +184,15 @@ async def _referrals(connection: Connection, authority: str, request_id: UUID) -
         handed.setdefault(referral_id, []).append(
             DeliveryRow(**fields, attempts=tries.get(fields["delivery_id"], []))
         )
-    return [ReferralRow(**dict(row), deliveries=handed.get(row["referral_id"], [])) for row in referrals]
+    times = await clocks.of_referrals(connection, authority, [row["referral_id"] for row in referrals])
+    return [
+        ReferralRow(
+            **dict(row),
+            deliveries=handed.get(row["referral_id"], []),
+            clock=times.get(row["referral_id"]),
+        )
+        for row in referrals
+    ]
 
 
 async def list_requests(

@@ -34,6 +34,14 @@ async def searching(pool: Pool, authority: str) -> AsyncIterator[Connection]:
 
 
 @contextlib.asynccontextmanager
+async def as_searcher(connection: Connection) -> AsyncIterator[None]:
+    """For a few statements of a `scoped` transaction, what `searching` may: they see what it has written so far."""
+    await connection.execute("SELECT set_config('role', $1, true)", SEARCH)
+    yield  # after a failure the transaction is over, and the role with it
+    await connection.execute("SELECT set_config('role', $1, true)", STAFF)
+
+
+@contextlib.asynccontextmanager
 async def _named(
     pool: Pool, authority: str, role: str, organisation: str | None, *, snapshot: bool
 ) -> AsyncIterator[Connection]:

@@ -131,6 +131,10 @@ WITH keys AS (
                          $54::timestamptz[])
         AS a (authority_id, referral_id, request_id, service, opened_at, rung, next_at)
     WHERE a.request_id NOT IN (SELECT request_id FROM replayed)
+), fresh AS (
+    INSERT INTO fresh_requests (authority_id, request_id)
+    SELECT r.authority_id, r.request_id FROM unnest($8::text[], $9::uuid[]) AS r (authority_id, request_id)
+    WHERE r.request_id NOT IN (SELECT request_id FROM replayed)
 )
 SELECT authority_id, scope, key, request_id, body_hash, answer FROM keys WHERE replayed_at IS NOT NULL
 """

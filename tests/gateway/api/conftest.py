@@ -50,3 +50,11 @@ async def api(door, database_url, no_blocking):
                 yield Api(app, f"http://127.0.0.1:{port}", keys, session)
         finally:
             await runner.cleanup()
+
+
+@pytest.fixture
+async def people(api, pool):
+    """API keys of two more members of staff, by name."""
+    async with pool.acquire() as connection:
+        now = SystemClock().now()
+        return {name: await create_key(connection, "barnet", name, now) for name in ("ann", "bob")}

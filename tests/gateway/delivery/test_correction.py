@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from adapters.base import Receipt, StatusUpdate, Unavailable, Uncertain
 from gateway.delivery.correction import Correcting, Wanted
-from gateway.errors import Conflict, InvalidInput, NotFound
+from gateway.errors import Conflict, InvalidInput, NotFound, Stale
 from gateway.identifiers import uuid7
 from gateway.model import Priority, State
 from gateway.store import alarms
 from gateway.understanding import Understanding
+from gateway.work.seen import only
 from tests.gateway.delivery.post import Hang, Scripted
 
 
@@ -170,13 +172,43 @@ async def test_what_a_body_outside_answers_for_is_signposted(open_post, make, co
     assert not await post.round()
 
 
-async def test_it_is_refused_once_the_referral_has_ended(open_post, make, correct):
+async def test_it_is_refused_once_the_referral_has_ended(open_post, make, correct, pool):
     """An end is an end: reopen it first."""
     post = await open_post()
     await post.store(make())
-    await correct(post, "out-of-scope")
-    with pytest.raises(Conflict, match="ended"):
+    await pool.execute("UPDATE referrals SET state = 'resolved'")
+    with pytest.raises(Conflict, match="reopen it first"):
         await correct(post, "missed-bin")
+    changed = await correct(post, "missed-bin", reopen=True)
+    assert (changed.state, changed.part.organisation) == (State.ROUTED, "council")
+    assert await post.events("reopened")
+
+
+async def test_what_was_refused_can_be_put_right_like_anything_else(open_post, make, correct, pool):
+    """It never was with anybody, so there is nothing to reopen; what it really was is kept to learn from."""
+    post = await open_post({"council": Scripted()})
+    await post.store(make())
+    await correct(post, "out-of-scope")
+    await correct(post, "missed-bin")
+    await post.rounds()
+    assert await post.referral() == ("delivered", "council")
+    assert [(before, after) for before, after, *_ in await kept(pool)] == [
+        ("pothole", "out-of-scope"),
+        ("out-of-scope", "missed-bin"),
+    ]
+
+
+async def test_one_that_a_colleague_works_on_is_theirs(open_post, make, correct, pool, clock):
+    """Until their lease runs out, nobody else changes it."""
+    post = await open_post()
+    await post.store(make())
+    await pool.execute(
+        "UPDATE referrals SET claimed_by = 'key:ann', claimed_until = $1", clock.now() + timedelta(minutes=5)
+    )
+    with pytest.raises(Conflict, match="key:ann works on it until"):
+        await correct(post, "missed-bin")
+    clock.pass_(301)
+    await correct(post, "missed-bin")
 
 
 async def test_two_who_correct_at_the_same_moment_do_not_undo_each_other(open_post, make, correct, pool):
@@ -194,16 +226,17 @@ async def test_two_who_correct_at_the_same_moment_do_not_undo_each_other(open_po
 
 
 async def test_one_who_saw_an_older_referral_is_told(open_post, make, correct, clock, pool):
-    """`seen_at` is what the caller read; since then it was delivered."""
+    """Since they read it the courier delivered it: that made another version of it."""
     post = await open_post()
     await post.store(make())
-    seen = await pool.fetchval("SELECT updated_at FROM referrals")
+    seen = await pool.fetchval("SELECT version FROM referrals")
     clock.pass_(1)
     await post.rounds()
-    with pytest.raises(Conflict, match="changed since: it is delivered, with re"):
-        await correct(post, "missed-bin", seen_at=seen)
-    now = await pool.fetchval("SELECT updated_at FROM referrals")
-    await correct(post, "missed-bin", seen_at=now)
+    with pytest.raises(Stale, match="changed since"):
+        await correct(post, "missed-bin", seen=only(seen))
+    now = await pool.fetchval("SELECT version FROM referrals")
+    assert now > seen
+    await correct(post, "missed-bin", seen=only(now))
 
 
 async def test_saying_what_it_is_already_is_refused(open_post, make, correct):

@@ -16,10 +16,12 @@ from gateway.privacy.erase import erase
 from gateway.privacy.export import as_html, as_json, export
 from gateway.privacy.retention import retire
 from gateway.privacy.subject import Subject, phone_digits, requests_of
+from gateway.store import search
 from gateway.store.pool import open_pool
 from gateway.store.roles import COURIER, INTAKE
 from gateway.store.scope import scoped
 from gateway.store.writer import IdempotencyKey, Writer
+from gateway.work.words import keys_of
 from routing_rules.people import Retention
 from tests.gateway.store.conftest import make
 
@@ -30,6 +32,13 @@ WORDS = "quibble the pothole broke my pram"
 
 # Columns of text in tables of requests that hold no citizen's words: codes, ids, states, staff's own names.
 NOT_PERSONAL = {
+    "call_backs": {"authority_id", "for_whom", "booked_by", "done_by", "outcome"},
+    "clocks": {"authority_id", "service", "promise", "pauses"},
+    "fresh_requests": {"authority_id"},
+    "messages": {"authority_id", "kind", "by", "reply"},
+    "request_links": {"authority_id", "by"},
+    "request_search": {"authority_id"},
+    "request_tags": {"authority_id", "tag", "by"},
     "alarms": {"authority_id", "service", "acknowledged_by"},
     "audit": {"authority_id", "actor", "subject", "action", "fields", "detail", "trace_id"},
     "corrections": {"authority_id", "service_before", "service_after", "by", "engine"},
@@ -47,7 +56,10 @@ NOT_PERSONAL = {
     },
     "events": {"authority_id", "kind", "actor"},
     "idempotency": {"authority_id", "scope", "key"},
-    "referrals": {"authority_id", "service", "organisation", "state", "priority", "chain"},
+    "referrals": {
+        *("authority_id", "service", "organisation", "state", "priority", "chain"),
+        *("claimed_by", "assigned_to", "skill", "offered_to", "offered_by"),
+    },
     "requests": {"authority_id", "reference", "channel", "emergency", "created_by", "trace_id"},
 }
 
@@ -77,6 +89,37 @@ async def written(database_url, make, clock):
                 return request
 
             yield write
+
+
+async def staff_worked_on(pool, request_id, other_id, now):
+    """A note, a message, a call-back, a link and what search keeps, each with words of the citizen's."""
+    for kind in ("note", "message"):
+        await pool.execute(
+            "INSERT INTO messages (authority_id, message_id, request_id, kind, text, by, at)"
+            " VALUES ('barnet', gen_random_uuid(), $1, $2, 'Quibble, says Zebedee', 'key:x', $3)",
+            *(request_id, kind, now),
+        )
+    await pool.execute(
+        "INSERT INTO call_backs (authority_id, call_back_id, request_id, due_at, phone, note, booked_by, booked_at)"
+        " VALUES ('barnet', gen_random_uuid(), $1, $2, '020 7946 0000', 'ask for Zebedee', 'key:x', $2)",
+        *(request_id, now),
+    )
+    await pool.execute(
+        "INSERT INTO request_links VALUES"
+        " ('barnet', least($1::uuid, $2), greatest($1::uuid, $2), 'key:x', 'Zebedee too', $3)",
+        *(request_id, other_id, now),
+    )
+    async with scoped(pool, "barnet") as connection:
+        fresh = await search.take_fresh(connection, "barnet", 10)
+        found = [
+            (
+                each.request_id,
+                keys_of("zebedee" if each.request_id == request_id else "", each.citizen, each.postcode),
+            )
+            for each in fresh
+        ]
+        assert {each.request_id for each in fresh} == {request_id, other_id}
+        await search.keep(connection, "barnet", found)
 
 
 async def everything(pool):
@@ -114,7 +157,7 @@ async def test_each_place_of_a_citizens_words_is_known_to_erasure(pool):
 async def test_erasure_leaves_a_tombstone_and_no_word(pool, clock, written, database_url):
     """Gone from everywhere; reference, service, organisation and state stay; the audit is whole, and says so."""
     request = await written(email="quentin@example.org")
-    await written(name="Somebody Else")
+    other = await written(name="Somebody Else")
     clock.pass_(SETTLE.total_seconds() + 1)
     async with open_pool(database_url, size=1, role=COURIER) as courier:
         assert await Chainer(courier, clock, Metrics(), lambda: ["barnet"]).chain() == 2
@@ -133,6 +176,7 @@ async def test_erasure_leaves_a_tombstone_and_no_word(pool, clock, written, data
         " FROM deliveries WHERE request_id = $1",
         *(request.request_id, clock.now()),
     )
+    await staff_worked_on(pool, request.request_id, other.request_id, clock.now())
     async with scoped(pool, "barnet") as connection:
         found = await requests_of(connection, "barnet", Subject(email=" Quentin@Example.org"))
         assert found == [request.request_id]
@@ -140,12 +184,19 @@ async def test_erasure_leaves_a_tombstone_and_no_word(pool, clock, written, data
             await erase(connection, CALLER, found, clock.now(), why="erased", reason="asked by letter") == 1
         )
         assert await erase(connection, CALLER, found, clock.now(), why="erased") == 0
+    words = {row["word"] for row in await pool.fetch("SELECT word FROM search_words")}
+    assert "somebody" in words  # what others have stays
+    assert not words & {"quentin", "zebedee"}
+    await pool.execute("DELETE FROM request_search WHERE request_id = $1", other.request_id)
+    await pool.execute("DELETE FROM search_words")
     await pool.execute("DELETE FROM requests WHERE request_id <> $1", request.request_id)
     await pool.execute("DELETE FROM referrals WHERE request_id <> $1", request.request_id)
     await pool.execute("DELETE FROM idempotency WHERE request_id <> $1", request.request_id)
     await pool.execute("ALTER TABLE events DISABLE TRIGGER USER")
     left = (await everything(pool)).lower()
     assert "quibble" not in left
+    assert "zebedee" not in left
+    assert "7946" not in left
     row = await pool.fetchrow("SELECT reference, text, citizen, postcode, erased_at FROM requests")
     assert tuple(row) == (request.reference, "[erased]", {}, None, clock.now())
     rows = await pool.fetch("SELECT detail FROM events WHERE request_id = $1 ORDER BY at", request.request_id)

@@ -1,0 +1,55 @@
+"""Lists that staff come back to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from gateway.store.pool import Connection
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """A saved view."""
+
+    view_id: UUID
+    owner: str
+    name: str
+    list: str
+    """`worklist` or `search`."""
+    query: dict[str, Any]
+    """The list's parameters."""
+    shared: bool
+    created_at: datetime
+
+
+async def add(connection: Connection, authority: str, view: View) -> None:
+    """Keep one."""
+    await connection.execute(
+        "INSERT INTO saved_views (authority_id, view_id, owner, name, list, query, shared, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        *(authority, view.view_id, view.owner, view.name, view.list, view.query, view.shared),
+        view.created_at,
+    )
+
+
+async def of_person(connection: Connection, authority: str, person: str) -> list[View]:
+    """Theirs, and what colleagues share."""
+    rows = await connection.fetch(
+        "SELECT view_id, owner, name, list, query, shared, created_at FROM saved_views"
+        " WHERE authority_id = $1 AND (owner = $2 OR shared) ORDER BY view_id LIMIT 500",
+        *(authority, person),
+    )
+    return [View(**dict(row)) for row in rows]
+
+
+async def remove(connection: Connection, authority: str, view_id: UUID, person: str) -> bool:
+    """Forget one; `False` if this person has none such."""
+    return bool(
+        await connection.fetchval(
+            "DELETE FROM saved_views WHERE authority_id = $1 AND view_id = $2 AND owner = $3 RETURNING true",
+            *(authority, view_id, person),
+        )
+    )
