@@ -306,7 +306,7 @@ fieldset { border: 0; margin: 0 0 .75rem; padding: 0; min-width: 0; }
         if (message.client_id) this.pending = this.pending.filter((each) => each.id !== message.client_id);
         if (message.author === "door" && ["agent", "door", "queue"].includes(message.kind)) { this.holder = message.kind; if (message.kind !== "queue") this.place = null; }
         if (["survey", "closed"].includes(message.kind)) this.closed = true;
-        if (message.kind === "emergency") { this.secret = true; if (this.holder === "door") this.holder = "queue"; }
+        if (message.kind === "emergency") { this.secret = true; if (aloud) this.stay = message.number; if (this.holder === "door") this.holder = "queue"; }
         if (aloud && message.author !== "citizen") this.tell(this.t("new-message", { who: this.who(message), text: [message.said.text, ...(message.said.items || [])].join(". ") }));
       }
       while (this.messages.has(this.last + 1)) this.last += 1;
@@ -531,7 +531,6 @@ fieldset { border: 0; margin: 0 0 .75rem; padding: 0; min-width: 0; }
         if (after === undefined) this.list.prepend(item); else this.shown.get(after).after(item);
         this.shown.set(number, item);
         fresh = item;
-        if (message.kind === "emergency" && Date.now() - Date.parse(message.at) < 60000) this.stay = item;
       }
       this.list.querySelectorAll(".pending").forEach((each) => each.remove());
       for (const each of this.pending) if (each.text) this.list.append(this.bubble("citizen pending", this.t("you"), make("p", { textContent: each.text }), make("p", { className: "who", textContent: this.late ? this.t("not-sent") : this.t("sending") })));
@@ -542,7 +541,7 @@ fieldset { border: 0; margin: 0 0 .75rem; padding: 0; min-width: 0; }
       this.foot.querySelector(".end").hidden = this.closed;
       const offline = this.token && (this.gone || !navigator.onLine);
       this.note(this.trouble || (offline || (this.late && this.pending.length) ? this.t("offline") : this.holder === "queue" && this.place ? this.t("place", { place: this.place }) : ""), Boolean(this.trouble));
-      if (this.stay) this.log.scrollTop = this.stay.offsetTop - 8; // words for danger are not scrolled away
+      if (this.shown.has(this.stay)) this.log.scrollTop = this.shown.get(this.stay).offsetTop - 8; // words for danger are not scrolled away
       else if ((near || (fresh && fresh.classList.contains("citizen")) || this.pending.length)) {
         this.log.scrollTop = this.log.scrollHeight;
         if (fresh && this.log.scrollHeight <= this.log.clientHeight + 1 && this.root.activeElement) this.form.scrollIntoView({ block: "nearest" });

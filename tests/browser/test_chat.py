@@ -6,6 +6,12 @@ import asyncio
 
 import pytest
 
+IN_SIGHT = """() => {
+    const root = document.querySelector("front-door-chat").shadowRoot;
+    const words = root.querySelector(".emergency").getBoundingClientRect();
+    const log = root.querySelector(".talk").getBoundingClientRect();
+    return words.top >= log.top && words.top < log.bottom;
+}"""
 GROWN = """least => {
     const shown = document.querySelector("front-door-chat").shadowRoot.querySelectorAll(".bubble");
     return [...shown].filter(each => !each.closest(".pending")).length > least;
@@ -114,6 +120,7 @@ async def test_emergency(citizens, site):
     await ann.reads("You do not deserve this")
     await ann.reads("We have alerted a person")
     assert await ann.page.locator(".emergency a").first.get_attribute("href") == "tel:999"
+    assert await ann.page.evaluate(IN_SIGHT)
     await ann.picture("words-first")
     (reference,) = await references(ann)
     alarms = await site.agent("GET", "/alarms")
