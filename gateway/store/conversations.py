@@ -66,7 +66,7 @@ async def came_before(
 ) -> Before | None:
     """The message that was sent under this client id, if there is one."""
     row = await connection.fetchrow(
-        "SELECT number, sent_hash FROM messages WHERE authority_id = $1 AND conversation_id = $2 AND author = $3"
+        "SELECT number, sent_hash FROM utterances WHERE authority_id = $1 AND conversation_id = $2 AND author = $3"
         " AND client_id = $4",
         *(authority, conversation_id, author, client_id),
     )
@@ -104,7 +104,7 @@ async def take_turn(
         raise StaleTurn("the conversation has moved on")
     if lines:
         await connection.execute(
-            "INSERT INTO messages (authority_id, conversation_id, number, author, kind, body, client_id, sent_hash, at)"
+            "INSERT INTO utterances (authority_id, conversation_id, number, author, kind, body, client_id, sent_hash, at)"
             " SELECT $1, $2, $3 + n, author, kind, body, client_id, sent_hash, $4 FROM unnest($5::text[], $6::text[],"
             " $7::jsonb[], $8::text[], $9::bytea[]) WITH ORDINALITY AS m (author, kind, body, client_id, sent_hash, n)",
             *(before.authority_id, before.conversation_id, before.last_number, now),
@@ -122,7 +122,7 @@ async def messages(
 ) -> list[Message]:
     """The messages behind number `after`, in order."""
     rows = await connection.fetch(
-        "SELECT number, author, kind, body AS said, at, client_id FROM messages"
+        "SELECT number, author, kind, body AS said, at, client_id FROM utterances"
         " WHERE authority_id = $1 AND conversation_id = $2 AND number > $3 ORDER BY number LIMIT $4",
         *(authority, conversation_id, after, most),
     )
@@ -196,7 +196,7 @@ async def listing(
 ) -> list[tuple[Conversation, str]]:
     """Open conversations in these hands, urgent ones first, then who has waited longest; with the first words said."""
     rows = await connection.fetch(
-        f"SELECT {_COLUMNS}, (SELECT left(m.body ->> 'text', 200) FROM messages AS m WHERE m.authority_id = c.authority_id"  # noqa: S608
+        f"SELECT {_COLUMNS}, (SELECT left(m.body ->> 'text', 200) FROM utterances AS m WHERE m.authority_id = c.authority_id"  # noqa: S608
         "   AND m.conversation_id = c.conversation_id AND m.author = 'citizen' ORDER BY m.number LIMIT 1) AS words"
         " FROM conversations AS c WHERE authority_id = $1 AND holder = ANY($2) AND closed_at IS NULL"
         " ORDER BY urgent DESC, waiting_since, conversation_id LIMIT $3",

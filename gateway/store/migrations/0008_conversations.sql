@@ -29,7 +29,7 @@ CREATE INDEX conversations_held ON conversations (authority_id, holder, urgent, 
 CREATE INDEX conversations_open ON conversations (authority_id, seen_at) WHERE closed_at IS NULL;
 CREATE INDEX conversations_sending ON conversations (authority_id, conversation_id) WHERE stage = 'sending';
 
-CREATE TABLE messages (
+CREATE TABLE utterances (
     authority_id    text NOT NULL,
     conversation_id uuid NOT NULL,
     number          integer NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE messages (
     at              timestamptz NOT NULL,
     PRIMARY KEY (authority_id, conversation_id, number)
 );
-CREATE UNIQUE INDEX messages_once ON messages (authority_id, conversation_id, author, client_id) WHERE client_id IS NOT NULL;
+CREATE UNIQUE INDEX utterances_once ON utterances (authority_id, conversation_id, author, client_id) WHERE client_id IS NOT NULL;
 
 -- A token lets one browser go on with its conversation. It is exchanged for a fresh one at each resuming; the old one ends a
 -- little after the fresh one was first used, so that an answer lost on the way locks nobody out.
@@ -89,7 +89,7 @@ CREATE TABLE surveys (
 CREATE UNIQUE INDEX surveys_once ON surveys (authority_id, about, coalesce(organisation, ''), coalesce(service, ''));
 CREATE INDEX surveys_by_time ON surveys (authority_id, at);
 
-SELECT protect('conversations'), protect('messages'), protect('conversation_tokens'), protect('attachments'),
+SELECT protect('conversations'), protect('utterances'), protect('conversation_tokens'), protect('attachments'),
        protect('surveys');
 
 -- A conversation belongs to the requests that it led to.
@@ -97,8 +97,8 @@ SELECT holds_personal_data(tab, col, becomes,
            'authority_id = $1 AND conversation_id IN (SELECT c.conversation_id FROM conversations AS c'
            ' JOIN requests AS q ON q.authority_id = c.authority_id AND c.talk -> ''references'' ? q.reference'
            ' WHERE c.authority_id = $1 AND q.request_id = ANY ($2))')
-FROM (VALUES ('messages'::regclass, 'body', '''{"text": "[erased]"}'''),
-             ('messages', 'sent_hash', 'NULL'),
+FROM (VALUES ('utterances'::regclass, 'body', '''{"text": "[erased]"}'''),
+             ('utterances', 'sent_hash', 'NULL'),
              ('attachments', 'content', '''\x'''),
              ('attachments', 'name', '''[erased]'''),
              ('conversations', 'talk', 'jsonb_build_object(''stage'', ''closed'', ''references'', talk -> ''references'')'))
