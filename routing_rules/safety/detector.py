@@ -32,6 +32,9 @@ from routing_rules.safety.weights import (
 )
 
 _ALARM: Final = 0.5
+_FEW_WORDS: Final = 4
+_ALARM_IN_FEW: Final = 0.95
+"""Two or three words that are no sure sign say little of anything: "I don't know", "he is 7"."""
 _WORTH_A_SECOND_LOOK: Final = 0.3
 _MOST_EVIDENCE: Final = 4
 _WINDOW: Final = 10
@@ -73,7 +76,8 @@ class Detector:
             if chance < _WORTH_A_SECOND_LOOK:
                 return None
             chance = WITH_DEEP.chance(self._deeper(seen, text))
-        if chance < _ALARM:
+        few = len(words(text)) < _FEW_WORDS and not signs.sure
+        if chance < (_ALARM_IN_FEW if few else _ALARM):
             return None
         service = self._which(by_words, by_meaning, signs)
         return Finding(service=service, evidence=self._why(text, service, signs), confidence=round(chance, 4))
