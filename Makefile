@@ -12,9 +12,10 @@ run: $(INSTALLED)
 
 test: $(INSTALLED_DEV)
 	.ci/browser
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --ignore=tests/chaos
 
 chaos: $(INSTALLED_DEV) # breaks things under load; takes a quiet machine and a quarter of an hour
+	$(PYTHON) -m pytest tests/chaos
 	$(PYTHON) -m tests.chaos.run --seconds 600
 
 load: $(INSTALLED_DEV)
