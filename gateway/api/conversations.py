@@ -198,6 +198,11 @@ async def attached(request: web.Request) -> web.Response:
     authority = request[CALLER].authority
     with unavailable_is_clear():
         async with scoped(request.app[POOL], authority) as connection:
+            known = await connection.fetchval(
+                "SELECT true FROM requests WHERE authority_id = $1 AND reference = $2", authority, reference
+            )
+            if known is None:
+                raise NotFound(f"there is no request {reference}")
             return json_answer(await attachments.of_request(connection, authority, reference))
 
 

@@ -12,13 +12,17 @@ POLISH = "Proszę o pomoc, śmieciarka nie zabrała moich śmieci, co mam zrobi�
 
 
 async def sent(api, text=POLISH, *, authority="barnet", **body):
-    """Send a request and return it as it is kept."""
+    """Send a request and return it as it is kept once it has been handed over."""
     status, headers, answer = await api.call(
         "POST", REQUESTS, authority=authority, json={"text": text, **body}
     )
     assert status == 201, answer
-    _, _, request = await api.call("GET", headers["Location"], authority=authority)
-    return request
+    while True:  # the courier changes the version once more when it has handed over
+        _, _, request = await api.call("GET", headers["Location"], authority=authority)
+        handed = [one["state"] for need in request["referrals"] for one in need["deliveries"]]
+        if not {"waiting", "claimed"} & set(handed):
+            return request
+        await asyncio.sleep(0.02)
 
 
 async def triage(api, text=POLISH, **body):

@@ -29,7 +29,9 @@ async def test_what_people_changed_is_part_of_the_explanation(api):
     )
     _, _, request = await api.call("GET", headers["Location"])
     path = f"/api/v1/referrals/{request['referrals'][0]['referral_id']}/service"
-    await api.call("POST", path, json={"service": "missed-bin", "reason": "It was his bin."})
+    await api.call(
+        "POST", path, json={"service": "missed-bin", "reason": "It was his bin."}, headers={"If-Match": "*"}
+    )
     _, _, why = await api.call("GET", headers["Location"] + "/explanation")
     assert why["sentences"][-1].startswith("Need 1 was changed by key:tests on ")
     assert why["sentences"][-1].endswith("from undecided to Missed bin collection → council: It was his bin.")
