@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
@@ -13,10 +12,11 @@ import structlog
 from msgspec.structs import replace
 
 from gateway.audit.chain import FIRST, SOURCES, Batch, Head, Source, next_batch, row_id, sign
+from gateway.background import Words, repeating
 from gateway.clock import Clock
 from gateway.metrics import Metrics
 from gateway.store import chain
-from gateway.store.pool import AWAY, Connection, Pool
+from gateway.store.pool import Connection, Pool
 
 log = structlog.get_logger()
 
@@ -52,25 +52,19 @@ class Chainer:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Chainer]:
         """Chain while the gateway runs."""
-        task = asyncio.create_task(self._run(), name="audit-chain")
-        try:
+        async with repeating(
+            self._look,
+            LOOK,
+            name="audit-chain",
+            words=Words("the audit chain waits for the database", "chaining the audit failed"),
+        ):
             yield self
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.chain()
-                if self._clock.monotonic() - self._swept_at >= SWEEP:
-                    self._swept_at = self._clock.monotonic()
-                    await self.sweep()
-            except AWAY:
-                log.info("the audit chain waits for the database")
-            except Exception:
-                log.exception("chaining the audit failed")
-            await asyncio.sleep(LOOK)
+    async def _look(self) -> None:
+        await self.chain()
+        if self._clock.monotonic() - self._swept_at >= SWEEP:
+            self._swept_at = self._clock.monotonic()
+            await self.sweep()
 
     async def chain(self) -> int:
         """Chain all that has settled; how many rows."""

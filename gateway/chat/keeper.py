@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -10,12 +9,12 @@ from typing import Final
 
 import structlog
 
+from gateway.background import Words, repeating
 from gateway.chat.model import Conversation, Holder
 from gateway.chat.service import Chat
 from gateway.chat.talk import Talking
 from gateway.errors import GatewayError
 from gateway.store import conversations as store
-from gateway.store.pool import AWAY
 from gateway.store.scope import scoped
 from gateway.understanding import Understanding
 
@@ -37,23 +36,20 @@ class Keeper:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Keeper]:
         """Look every few seconds."""
-        task = asyncio.create_task(self._run(), name="chat-keeper")
-        try:
+        async with repeating(
+            self._look_everywhere,
+            LOOK,
+            name="chat-keeper",
+            words=Words(
+                "looking after conversations waits for the database", "looking after conversations failed"
+            ),
+            at_once=False,
+        ):
             yield self
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK)
-            try:
-                for authority in list(self._understanding.door.authorities):
-                    await self.look(authority)
-            except AWAY:
-                log.info("looking after conversations waits for the database")
-            except Exception:
-                log.exception("looking after conversations failed")
+    async def _look_everywhere(self) -> None:
+        for authority in list(self._understanding.door.authorities):
+            await self.look(authority)
 
     async def look(self, authority: str) -> int:
         """Look once; how many needed a hand."""

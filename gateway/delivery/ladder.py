@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from gateway import model
+from gateway.background import Words, repeating
 from gateway.clock import Clock
 from gateway.errors import NotFound
 from gateway.identifiers import uuid7
@@ -20,7 +20,7 @@ from gateway.model import Delivery, Event, Priority, Referral
 from gateway.store import alarms
 from gateway.store.alarms import Alarm
 from gateway.store.outcomes import add_delivery, add_event
-from gateway.store.pool import AWAY, Pool, unavailable_is_clear
+from gateway.store.pool import Pool, unavailable_is_clear
 from gateway.store.scope import scoped
 from gateway.understanding import Understanding
 from routing_rules.authority import Authority
@@ -52,23 +52,21 @@ class Ladder:
     @contextlib.asynccontextmanager
     async def climbing(self) -> AsyncIterator[Ladder]:
         """Look for due alarms while the gateway runs."""
-        task = asyncio.create_task(self._run(), name="ladder")
-        try:
+        async with repeating(
+            self._look,
+            LOOK,
+            name="ladder",
+            words=Words(
+                "the safeguarding ladder waits for the database",
+                "the safeguarding ladder failed",
+                urgent=True,
+            ),
+        ):
             yield self
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.raise_due()
-                await self.show()
-            except AWAY:
-                log.warning("the safeguarding ladder waits for the database")
-            except Exception:
-                log.exception("the safeguarding ladder failed")
-            await asyncio.sleep(LOOK)
+    async def _look(self) -> None:
+        await self.raise_due()
+        await self.show()
 
     async def raise_due(self) -> int:
         """Raise every alarm that is due by one rung; how many there were."""

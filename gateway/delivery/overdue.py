@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import structlog
 
+from gateway.background import Words, repeating
 from gateway.clock import Clock
 from gateway.delivery import escalation
 from gateway.delivery.health import Health
 from gateway.store import overdue
 from gateway.store.outcomes import move_on
-from gateway.store.pool import AWAY, Pool
+from gateway.store.pool import Pool
 from gateway.understanding import Understanding
 
 log = structlog.get_logger()
@@ -43,22 +43,17 @@ class Overdue:
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[Overdue]:
         """Look while the gateway runs."""
-        task = asyncio.create_task(self._run(), name="overdue")
-        try:
+        async with repeating(
+            self.hand_on_due,
+            LOOK,
+            name="overdue",
+            words=Words(
+                "overdue deliveries wait for the database",
+                "handing on overdue deliveries failed",
+                urgent=True,
+            ),
+        ):
             yield self
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.hand_on_due()
-            except AWAY:
-                log.warning("overdue deliveries wait for the database")
-            except Exception:
-                log.exception("handing on overdue deliveries failed")
-            await asyncio.sleep(LOOK)
 
     async def hand_on_due(self) -> int:
         """Hand on every delivery past its acknowledgement time; how many. None while everybody is down."""

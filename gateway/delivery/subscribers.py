@@ -17,6 +17,7 @@ import structlog
 
 from adapters.base import ConfigurationError
 from adapters.notices import Notice, NoticeAdapter
+from gateway.background import Words, repeating
 from gateway.clock import Clock
 from gateway.delivery.line import Line
 from gateway.metrics import Metrics
@@ -118,30 +119,25 @@ class Subscribers:
         """Know the subscriptions from the start, and keep up with what other processes change."""
         with contextlib.suppress(*AWAY):
             await self.refresh()
-        task = asyncio.create_task(self._run(), name="subscribers")
-        try:
+        async with repeating(
+            self._look,
+            REFRESH,
+            name="subscribers",
+            words=Words("subscriptions wait for the database", "looking after subscriptions failed"),
+            at_once=False,
+        ):
             yield self
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def close(self) -> None:
         """Let go of connections, once nothing is under way."""
         for each in (*self._there.values(), *(each for _, each in self._leaving)):
             await each.adapter.close()
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH)
-            try:
-                await self.refresh()
-                if self._clock.monotonic() - self._swept_at >= SWEEP:
-                    self._swept_at = self._clock.monotonic()
-                    await self.sweep()
-            except AWAY:
-                log.info("subscriptions wait for the database")
-            except Exception:
-                log.exception("looking after subscriptions failed")
+    async def _look(self) -> None:
+        await self.refresh()
+        if self._clock.monotonic() - self._swept_at >= SWEEP:
+            self._swept_at = self._clock.monotonic()
+            await self.sweep()
 
     async def refresh(self) -> None:
         """Bring the lines up to date with the store."""

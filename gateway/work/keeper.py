@@ -6,20 +6,18 @@ between leaves the note to the next one.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
 
-from gateway.errors import StoreUnavailable
+from gateway.background import Words, repeating
 from gateway.model import ENDED
 from gateway.store import clocks as clock_store
 from gateway.store import search
-from gateway.store.pool import AWAY
 from gateway.store.scope import scoped
 from gateway.work import clocks
 from gateway.work.desk import Desk
@@ -44,26 +42,12 @@ class Keeper:
     @contextlib.asynccontextmanager
     async def keeping(self) -> AsyncIterator[Keeper]:
         """Look while the gateway runs."""
-        tasks = [
-            asyncio.create_task(self._for_ever(self.catch_up, LOOK), name="keeper"),
-            asyncio.create_task(self._for_ever(self.show, SHOW), name="clocks"),
-        ]
-        try:
+        words = Words("search and clocks wait for the database", "search and clocks are behind")
+        async with (
+            repeating(self.catch_up, LOOK, name="keeper", words=words),
+            repeating(self.show, SHOW, name="clocks", words=words),
+        ):
             yield self
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _for_ever(self, what: Callable[[], Awaitable[object]], interval: float) -> None:
-        while True:
-            try:
-                await what()
-            except (*AWAY, StoreUnavailable):
-                log.info("search and clocks wait for the database")
-            except Exception:
-                log.exception("search and clocks are behind")
-            await asyncio.sleep(interval)
 
     async def catch_up(self) -> int:
         """Take in everything that is new; how many requests."""
