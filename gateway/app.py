@@ -61,6 +61,7 @@ from gateway.delivery.correction import Correcting
 from gateway.delivery.courier import Courier
 from gateway.delivery.health import Health
 from gateway.delivery.ladder import Ladder
+from gateway.delivery.not_fixed import NotFixed
 from gateway.delivery.orphans import Orphans
 from gateway.delivery.overdue import Overdue
 from gateway.delivery.replay import Replay
@@ -266,6 +267,9 @@ async def _intake(app: web.Application, settings: Settings, clock: Clock) -> Asy
         app[METRICS],
         most_in_flight=settings.max_in_flight,
         on_accepted=app[COURIER].wake,
+    )
+    app[corrections.NOT_FIXED] = NotFixed(
+        app[staff.POOL], app[staff.UNDERSTANDING], app[corrections.CORRECTING], app[staff.INTAKE], clock
     )
     async with writer.group.running(settings.writers):
         yield
