@@ -8,8 +8,10 @@ from typing import Final
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from adapters.base import Deduplication, Handover, Receipt, Refused, Unavailable, Uncertain
+from gateway.delivery.faults import fault_of
 from gateway.delivery.line import Line
 from gateway.model import DeliveryState
 from gateway.store.claims import Claim
@@ -32,6 +34,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Until the next attempt, while `state` is waiting."""
     check_first: bool = False
     receipt: Receipt | None = None
+    fault: str | None = None
+    """What was in the way (`metrics.FAULTS`), where it failed."""
 
 
 async def attempt(  # noqa: PLR0911  one for each ending
@@ -56,7 +60,7 @@ async def attempt(  # noqa: PLR0911  one for each ending
         )
     except Unavailable as error:
         line.breaker.failed(error.retry_after)
-        return _try_again(
+        result = _try_again(
             line,
             claim,
             "unavailable",
@@ -65,12 +69,13 @@ async def attempt(  # noqa: PLR0911  one for each ending
             asked=error.retry_after,
             check=claim.check_first,
         )
+        return replace(result, fault=fault_of(error))
     except Uncertain as error:
         line.breaker.failed()
-        return _uncertain(line, claim, error.detail, error.status)
+        return replace(_uncertain(line, claim, error.detail, error.status), fault=fault_of(error))
     except TimeoutError:
         line.breaker.failed()
-        return _uncertain(line, claim, f"no answer within {limit:g} s", None)
+        return replace(_uncertain(line, claim, f"no answer within {limit:g} s", None), fault="timeout")
     except asyncio.CancelledError:
         line.breaker.abandoned()
         raise
