@@ -59,7 +59,7 @@ async def attempt(  # noqa: PLR0911  one for each ending
             outcome="refused", state=DeliveryState.REFUSED, detail=error.detail, status=error.status
         )
     except Unavailable as error:
-        line.breaker.failed(error.retry_after)
+        line.breaker.failed(error.retry_after, of=claim.delivery_id)
         result = _try_again(
             line,
             claim,
@@ -71,16 +71,16 @@ async def attempt(  # noqa: PLR0911  one for each ending
         )
         return replace(result, fault=fault_of(error))
     except Uncertain as error:
-        line.breaker.failed()
+        line.breaker.failed(of=claim.delivery_id)
         return replace(_uncertain(line, claim, error.detail, error.status), fault=fault_of(error))
     except TimeoutError:
-        line.breaker.failed()
+        line.breaker.failed(of=claim.delivery_id)
         return replace(_uncertain(line, claim, f"no answer within {limit:g} s", None), fault="timeout")
     except asyncio.CancelledError:
         line.breaker.abandoned()
         raise
     except Exception as error:
-        line.breaker.failed()
+        line.breaker.failed(of=claim.delivery_id)
         log.exception("adapter failed", organisation=claim.organisation, reference=claim.reference)
         return _uncertain(line, claim, f"fault in the adapter: {type(error).__name__}", None)
     line.breaker.succeeded()
@@ -131,7 +131,9 @@ def _try_again(
         detail=detail,
         status=status,
         wait=max(
-            line.backoff(claim.attempt, asked=asked), line.settles if outcome == "uncertain" else timedelta()
+            line.backoff(claim.attempt, asked=asked),
+            line.settles if outcome == "uncertain" else timedelta(),
+            timedelta(seconds=line.breaker.behind_others(claim.delivery_id)),
         ),
         check_first=check,
     )
