@@ -88,6 +88,7 @@ def with_words(text: str, wanted: Wanted) -> str:
 
 
 def delivery_of(authority: str, changed: Changed, organisation: str, role: str) -> Delivery:
+    """One hand-over of what the referral has become."""
     there, now = changed.before, changed.updated_at
     return Delivery(
         authority_id=authority,
@@ -103,6 +104,7 @@ def delivery_of(authority: str, changed: Changed, organisation: str, role: str) 
 
 
 def event_of(authority: str, changed: Changed, wanted: Wanted, actor: str, stood: Mapping[str, str]) -> Event:
+    """What the history says: from what, to what, and why."""
     there, part = changed.before, changed.part
     detail: dict[str, Any] = {
         "service_before": there.service,
@@ -130,6 +132,7 @@ def event_of(authority: str, changed: Changed, wanted: Wanted, actor: str, stood
 
 
 def referral_of(authority: str, changed: Changed, service: str) -> Referral:
+    """The referral as an alarm that is raised for it needs it."""
     there = changed.before
     return Referral(
         authority_id=authority,
@@ -147,6 +150,7 @@ def referral_of(authority: str, changed: Changed, service: str) -> Referral:
 
 
 def lesson_of(authority: str, changed: Changed, service: str, reason: str, actor: str) -> Correction:
+    """The correction as it is kept to learn from."""
     there = changed.before
     return Correction(
         authority_id=authority,
