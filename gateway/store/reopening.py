@@ -33,7 +33,8 @@ async def needs(connection: Connection, authority: str, request_id: UUID) -> lis
     """A request's needs, in order. One that was merged stands where the one does that it was merged into."""
     rows = await connection.fetch(
         "SELECT r.referral_id, r.request_id, r.service, coalesce(k.state, r.state) AS state,"
-        " (SELECT count(*) FROM events AS e WHERE e.authority_id = $1 AND e.request_id = $2 AND e.referral_id = r.referral_id AND e.kind = 'reopened'"
+        " (SELECT count(*) FROM events AS e WHERE e.authority_id = $1 AND e.request_id = $2"
+        "   AND e.referral_id = r.referral_id AND e.kind = 'reopened'"
         "   AND e.actor = 'citizen') AS times"
         " FROM referrals AS r LEFT JOIN referrals AS k ON k.authority_id = r.authority_id AND k.referral_id = r.merged_into"
         " WHERE r.authority_id = $1 AND r.request_id = $2 ORDER BY r.part",
