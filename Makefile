@@ -12,7 +12,8 @@ run: $(INSTALLED)
 
 test: $(INSTALLED_DEV)
 	.ci/browser
-	$(PYTHON) -m pytest --ignore=tests/chaos
+	.ci/promtool
+	$(PYTHON) -m pytest --numprocesses 2 --dist loadscope --ignore=tests/chaos
 
 chaos: $(INSTALLED_DEV) # breaks things under load; takes a quiet machine and a quarter of an hour
 	$(PYTHON) -m pytest tests/chaos

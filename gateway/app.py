@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import msgspec
@@ -50,6 +51,7 @@ from gateway.api.limits import LIMITS, Limits
 from gateway.api.problems import answer_problems
 from gateway.audit.chainer import Chainer
 from gateway.audit.key import audit_key
+from gateway.audit.tail import checking
 from gateway.audit.witness import Witness
 from gateway.chat.desk import Desk as ChatDesk
 from gateway.chat.hub import Hub
@@ -63,6 +65,7 @@ from gateway.delivery.correction import Correcting
 from gateway.delivery.courier import Courier
 from gateway.delivery.health import Health
 from gateway.delivery.ladder import Ladder
+from gateway.delivery.not_fixed import NotFixed
 from gateway.delivery.orphans import Orphans
 from gateway.delivery.overdue import Overdue
 from gateway.delivery.replay import Replay
@@ -85,6 +88,7 @@ from gateway.watch import watching
 from gateway.work.desk import Desk
 from gateway.work.keeper import Keeper
 from gateway.work.live import Live
+from routing_rules.authority import Authority
 from routing_rules.door import Door
 
 log = structlog.get_logger()
@@ -97,6 +101,7 @@ SURFACES = (
 """Each module brings its `ENDPOINTS`."""
 
 MOST_BYTES = 256 * 1024
+_CLASS = {3: "3xx", 4: "4xx", 5: "5xx"}
 DRAINING = web.AppKey("draining", asyncio.Event)
 COURIER = web.AppKey("courier", Courier)
 RELOAD = web.AppKey("reload", Reload)
@@ -130,6 +135,7 @@ def build(
     app[RELOAD] = Reload(app[staff.UNDERSTANDING], lines, settings, environ, clock, metrics)
     endpoints = [endpoint for surface in SURFACES for endpoint in surface.ENDPOINTS]
     add_endpoints(app, endpoints)
+    metrics.begin_routes(sorted({endpoint.path for endpoint in endpoints}))
     _add_documents(app, endpoints)
     app.cleanup_ctx.append(lambda app: _store(app, settings))
     app.cleanup_ctx.append(lambda app: _people(app, settings, clock))
@@ -168,7 +174,10 @@ async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None
             (COURIER_POOL, roles.COURIER, settings.pool_size + 1),  # one is held by the witness
             (INTAKE_POOL, roles.INTAKE, settings.writers),
         ):
-            app[key] = await stack.enter_async_context(pool_of(connector, size=size, role=role))
+            name = role.removeprefix("front_door_")
+            waits = app[METRICS].pool_wait.labels(name)
+            app[METRICS].pool_size.labels(name).set(size)
+            app[key] = await stack.enter_async_context(pool_of(connector, size=size, role=role, waits=waits))
         app[ops.CHECKS] = lambda: asyncio.ensure_future(_checks(app))
         yield
 
@@ -269,6 +278,9 @@ async def _intake(app: web.Application, settings: Settings, clock: Clock) -> Asy
         most_in_flight=settings.max_in_flight,
         on_accepted=app[COURIER].wake,
     )
+    app[corrections.NOT_FIXED] = NotFixed(
+        app[staff.POOL], app[staff.UNDERSTANDING], app[corrections.CORRECTING], app[staff.INTAKE], clock
+    )
     async with writer.group.running(settings.writers):
         yield
 
@@ -298,21 +310,28 @@ async def _close_streams(draining: asyncio.Event, hub: Hub) -> None:
 async def _watch(app: web.Application) -> AsyncIterator[None]:
     organisations, subscribers = app[callbacks.LINES], app[subscriptions.SUBSCRIBERS]
     async with watching(
-        app[COURIER_POOL], app[METRICS], app[callbacks.CLOCK], lambda: [*organisations, *subscribers.lines]
+        app[COURIER_POOL],
+        app[METRICS],
+        app[callbacks.CLOCK],
+        names=lambda: [*organisations, *subscribers.lines],
+        authorities=lambda: app[staff.UNDERSTANDING].door.authorities,
+        pools={"staff": app[staff.POOL], "courier": app[COURIER_POOL], "intake": app[INTAKE_POOL]},
     ):
         yield
 
 
 async def _record_keeping(app: web.Application, settings: Settings, clock: Clock) -> AsyncIterator[None]:
-    chainer = Chainer(
-        app[COURIER_POOL],
-        clock,
-        app[METRICS],
-        lambda: app[staff.UNDERSTANDING].door.authorities,
-        key=await asyncio.to_thread(audit_key, settings),
-    )
-    understanding = app[staff.UNDERSTANDING]
-    async with chainer.running(), retiring(app[staff.POOL], clock, lambda: understanding.door.authorities):
+    understanding, pool, metrics = app[staff.UNDERSTANDING], app[COURIER_POOL], app[METRICS]
+    key = await asyncio.to_thread(audit_key, settings)
+
+    def authorities() -> Mapping[str, Authority]:
+        return understanding.door.authorities
+
+    async with (
+        Chainer(pool, clock, metrics, authorities, key=key).running(),
+        checking(pool, metrics, authorities, key=key),
+        retiring(app[staff.POOL], clock, authorities),
+    ):
         yield
 
 
@@ -344,6 +363,21 @@ async def _checks(app: web.Application) -> ops.Readiness:
 async def _measure(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    metrics = request.app[METRICS]
-    with metrics.in_flight.track_inprogress(), metrics.http.labels(route_name(request)).time():
-        return await handler(request)
+    metrics, route = request.app[METRICS], route_name(request)
+    status, began = 500, time.perf_counter()
+    metrics.in_flight.inc()
+    try:
+        answer = await handler(request)
+        status = answer.status
+    except web.HTTPException as other:  # a redirection: everything else is an answer by now
+        status = other.status
+        raise
+    except (ConnectionResetError, asyncio.CancelledError):
+        status = 499  # the caller went away: no fault of ours
+        raise
+    else:
+        return answer
+    finally:
+        metrics.in_flight.dec()
+        metrics.http.labels(route).observe(time.perf_counter() - began)
+        metrics.answers.labels(route, _CLASS.get(status // 100, "2xx")).inc()

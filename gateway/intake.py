@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,7 +14,7 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.delivery.ladder import raised
-from gateway.errors import InvalidInput, KeyInFlight, KeyReused, NotFound, Overloaded
+from gateway.errors import InvalidInput, KeyInFlight, KeyReused, NotFound, Overloaded, StoreUnavailable
 from gateway.identifiers import new_reference, uuid7
 from gateway.metrics import Metrics
 from gateway.model import Accepted, Delivery, Event, Priority, Referral, Request, State
@@ -128,6 +129,18 @@ class Intake:
         Raises `NotFound` for an unknown authority, `InvalidInput` for an unknown service, `Overloaded`, `KeyInFlight`,
         `KeyReused`, and `StoreUnavailable` when nothing was stored or the outcome is unknown (repeat with the same key).
         """
+        began = time.perf_counter()
+        try:
+            outcome = await self._accept_one(authority, incoming, actor, trace_id, key)
+        except Exception as error:
+            self._metrics.not_taken.labels(_why(error)).inc()
+            raise
+        self._metrics.intake_seconds.observe(time.perf_counter() - began)
+        return outcome
+
+    async def _accept_one(
+        self, authority: str, incoming: Incoming, actor: str, trace_id: str, key: str | None
+    ) -> Outcome:
         door = self._understanding.door
         if authority not in door.authorities:
             raise NotFound(f"there is no authority {authority!r}")
@@ -142,12 +155,14 @@ class Intake:
         if name in self._keys_in_flight:
             raise KeyInFlight("a request with this Idempotency-Key is being answered right now")
         self._in_flight += 1
+        self._metrics.intake_in_flight.set(self._in_flight)
         if name is not None:
             self._keys_in_flight.add(name)
         try:
             return await self._accept(door, authority, incoming, actor, trace_id, key)
         finally:
             self._in_flight -= 1
+            self._metrics.intake_in_flight.set(self._in_flight)
             if name is not None:
                 self._keys_in_flight.discard(name)
 
@@ -180,6 +195,7 @@ class Intake:
         if stored.answer is not None:
             if stored.body_hash != _body_hash(incoming):
                 raise KeyReused("this Idempotency-Key was used before with another body")
+            self._metrics.replayed.inc()
             return Outcome(answer=stored.answer, replayed=True)
         self._count(accepted)
         self._on_accepted()
@@ -196,6 +212,25 @@ class Intake:
         self._metrics.requests.labels(request.authority_id, request.channel).inc()
         for part in request.decision.parts:
             self._metrics.parts.labels(request.authority_id, part.action.value).inc()
+            if part.service is not None and not request.decision.given.service:
+                self._metrics.sureness.labels(request.authority_id).observe(part.confidence)
+
+
+def _why(error: Exception) -> str:
+    """One of `metrics.NOT_TAKEN`."""
+    match error:
+        case Overloaded():
+            return "overloaded"
+        case StoreUnavailable():
+            return "unavailable"
+        case KeyInFlight():
+            return "key-in-flight"
+        case KeyReused():
+            return "key-reused"
+        case InvalidInput() | NotFound():
+            return "invalid"
+        case _:
+            return "fault"
 
 
 def _compose(

@@ -199,13 +199,10 @@ class Reload:
 
 def show(metrics: Metrics, door: Door) -> None:
     """Say in the metrics which rules are in use."""
-    metrics.rules.info(
-        {
-            "rules": door.fingerprint[:12],
-            "catalogue": door.catalogue.fingerprint[:12],
-            "engine": engine_of(door),
-        }
+    metrics.rules(
+        rules=door.fingerprint[:12], catalogue=door.catalogue.fingerprint[:12], engine=engine_of(door)
     )
+    metrics.begin(door.authorities)
 
 
 def engine_of(door: Door) -> str:

@@ -29,7 +29,8 @@ settings.load_profile("steady")
 
 logs.set_up()  # what is logged in tests is what is logged in the field
 
-TEMPLATE = "front_door_template"
+TEMPLATE = f"front_door_template_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+"""A name of its own for each worker: those given one server by TEST_DATABASE_URL share it."""
 
 
 class HandClock:

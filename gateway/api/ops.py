@@ -36,7 +36,8 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """GET /metrics."""
-    return web.Response(body=request.app[METRICS].page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    page = await asyncio.to_thread(request.app[METRICS].page)  # it reads /proc, and is long
+    return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 ENDPOINTS = [

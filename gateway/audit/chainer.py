@@ -62,6 +62,8 @@ class Chainer:
 
     async def _look(self) -> None:
         await self.chain()
+        for authority in self._authorities():
+            self._metrics.audit_complete_at.labels(authority).set(self._clock.now().timestamp())
         if self._clock.monotonic() - self._swept_at >= SWEEP:
             self._swept_at = self._clock.monotonic()
             await self.sweep()

@@ -86,25 +86,27 @@ async def verify(
             report.batches = batch.number
             report.entries += len(batch.ids)
             held = held or (batch.number == int(expected_number) and batch.hash.hex() == expected_hash)
-            _check_link(report, batch, previous)
-            await _check_rows(connection, report, batch)
+            check_link(report, batch, previous)
+            await check_rows(connection, report, batch)
             previous = batch.hash
         if not held:
             report.fault(f"the chain does not hold the head that was noted: {expect}")
-        _check_head(report, await chain.head(connection, authority), previous, key)
+        check_head(report, await chain.head(connection, authority), previous, key)
         for source in SOURCES:
             await _check_outside(connection, report, source, now)
     return report
 
 
-def _check_link(report: Report, batch: Batch, previous: bytes) -> None:
+def check_link(report: Report, batch: Batch, previous: bytes) -> None:
+    """Note whether a batch is whole and follows the one before."""
     if batch.previous != previous:
         report.fault("it does not follow the batch before: reordered or replaced", batch)
     if batch_hash(batch) != batch.hash:
         report.fault("the batch itself was changed", batch)
 
 
-async def _check_rows(connection: Connection, report: Report, batch: Batch) -> None:
+async def check_rows(connection: Connection, report: Report, batch: Batch) -> None:
+    """Note which of a batch's rows are not what was chained."""
     rows = await chain.rows_of(connection, batch)
     for number, row_id in enumerate(batch.ids):
         row = rows.get(row_id)
@@ -129,7 +131,8 @@ async def _properly_erased(connection: Connection, row: Mapping[str, Any]) -> bo
     )
 
 
-def _check_head(report: Report, head: Head | None, last: bytes, key: bytes | None) -> None:
+def check_head(report: Report, head: Head | None, last: bytes, key: bytes | None) -> None:
+    """Note whether the head says what was found, and is signed by `key`."""
     if head is None:
         if report.batches:
             report.fault("the head was removed")

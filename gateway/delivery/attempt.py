@@ -8,8 +8,10 @@ from typing import Final
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from adapters.base import Deduplication, Handover, Receipt, Refused, Unavailable, Uncertain
+from gateway.delivery.faults import fault_of
 from gateway.delivery.line import Line
 from gateway.model import DeliveryState
 from gateway.store.claims import Claim
@@ -32,6 +34,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Until the next attempt, while `state` is waiting."""
     check_first: bool = False
     receipt: Receipt | None = None
+    fault: str | None = None
+    """What was in the way (`metrics.FAULTS`), where it failed."""
 
 
 async def attempt(  # noqa: PLR0911  one for each ending
@@ -55,8 +59,8 @@ async def attempt(  # noqa: PLR0911  one for each ending
             outcome="refused", state=DeliveryState.REFUSED, detail=error.detail, status=error.status
         )
     except Unavailable as error:
-        line.breaker.failed(error.retry_after)
-        return _try_again(
+        line.breaker.failed(error.retry_after, of=claim.delivery_id)
+        result = _try_again(
             line,
             claim,
             "unavailable",
@@ -65,17 +69,18 @@ async def attempt(  # noqa: PLR0911  one for each ending
             asked=error.retry_after,
             check=claim.check_first,
         )
+        return replace(result, fault=fault_of(error))
     except Uncertain as error:
-        line.breaker.failed()
-        return _uncertain(line, claim, error.detail, error.status)
+        line.breaker.failed(of=claim.delivery_id)
+        return replace(_uncertain(line, claim, error.detail, error.status), fault=fault_of(error))
     except TimeoutError:
-        line.breaker.failed()
-        return _uncertain(line, claim, f"no answer within {limit:g} s", None)
+        line.breaker.failed(of=claim.delivery_id)
+        return replace(_uncertain(line, claim, f"no answer within {limit:g} s", None), fault="timeout")
     except asyncio.CancelledError:
         line.breaker.abandoned()
         raise
     except Exception as error:
-        line.breaker.failed()
+        line.breaker.failed(of=claim.delivery_id)
         log.exception("adapter failed", organisation=claim.organisation, reference=claim.reference)
         return _uncertain(line, claim, f"fault in the adapter: {type(error).__name__}", None)
     line.breaker.succeeded()
@@ -126,7 +131,9 @@ def _try_again(
         detail=detail,
         status=status,
         wait=max(
-            line.backoff(claim.attempt, asked=asked), line.settles if outcome == "uncertain" else timedelta()
+            line.backoff(claim.attempt, asked=asked),
+            line.settles if outcome == "uncertain" else timedelta(),
+            timedelta(seconds=line.breaker.behind_others(claim.delivery_id)),
         ),
         check_first=check,
     )

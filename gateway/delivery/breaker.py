@@ -11,6 +11,9 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable
+from typing import Final
+
+_ANSWERED: Final = "answered"
 
 
 class Position(enum.IntEnum):
@@ -25,7 +28,8 @@ class Breaker:
     """Counts one organisation's failures to answer. A refusal is an answer, so it counts as health.
 
     It opens after `failures` in a row, or when at least half of the last `window` attempts failed (once the window is
-    full). Each further opening waits twice as long, up to `longest` seconds.
+    full). Each further opening waits twice as long, up to `longest` seconds. One delivery counts once however often it
+    fails: what is wrong with a single hand-over must not keep the door shut for all the others.
     """
 
     def __init__(
@@ -41,11 +45,19 @@ class Breaker:
         self._failures = failures
         self._cooldown = cooldown
         self._longest = longest
-        self._recent: deque[bool] = deque(maxlen=window)
-        self._in_a_row = 0
+        self._recent: deque[object] = deque(maxlen=window)
+        """What failed, or `_ANSWERED`, of the last attempts."""
+        self._in_a_row: set[object] = set()
+        self._tries_in_a_row = 0
         self._openings = 0
         self._open_until: float | None = None
         self._probing = False
+        self._failed_probe: object = None
+
+    @property
+    def failing(self) -> bool:
+        """Whether nothing says that the organisation answers: not closed, or one delivery after another try failed."""
+        return self._open_until is not None or self._tries_in_a_row >= self._failures
 
     @property
     def position(self) -> Position:
@@ -75,35 +87,50 @@ class Breaker:
 
     def succeeded(self) -> None:
         """The organisation answered."""
-        self._recent.append(True)
-        self._in_a_row = 0
+        self._recent.append(_ANSWERED)
+        self._in_a_row.clear()
+        self._tries_in_a_row = 0
         if self.position is Position.HALF_OPEN:
             self._recent.clear()
             self._openings = 0
             self._open_until = None
         self._probing = False
 
-    def failed(self, retry_after: float | None = None) -> None:
-        """The organisation did not answer, or asked to be left alone for `retry_after` seconds."""
-        self._recent.append(False)
-        self._in_a_row += 1
+    def failed(self, retry_after: float | None = None, *, of: object = None) -> None:
+        """The organisation did not answer, or asked to be left alone for `retry_after` seconds.
+
+        `of` names the delivery; without it the failure counts as another's than all before.
+        """
+        name = object() if of is None else of
+        known = name in self._recent
+        if not known:
+            self._recent.append(name)
+        self._in_a_row.add(name)
+        self._tries_in_a_row += 1
         full = len(self._recent) == self._recent.maxlen
-        too_many = full and self._recent.count(False) * 2 >= len(self._recent)
+        too_many = full and not known and self._recent.count(_ANSWERED) * 2 <= len(self._recent)
         probe_failed = self.position is Position.HALF_OPEN
-        if retry_after is not None or probe_failed or self._in_a_row >= self._failures or too_many:
-            self._open(retry_after)
+        if probe_failed:
+            self._failed_probe = name
+        if retry_after is not None or probe_failed or len(self._in_a_row) >= self._failures or too_many:
+            self._open(retry_after, longer=not known)
         self._probing = False
+
+    def behind_others(self, of: object) -> float:
+        """How many seconds a delivery that failed should stand back, so that another is the next probe."""
+        wait = self.seconds_until_probe() or 0.0
+        return wait + 1.0 if wait and of == self._failed_probe else wait
 
     def seconds_until_probe(self) -> float | None:
         """How long until the next attempt may begin; `None` while closed."""
         return None if self._open_until is None else max(0.0, self._open_until - self._monotonic())
 
-    def _open(self, retry_after: float | None) -> None:
+    def _open(self, retry_after: float | None, *, longer: bool) -> None:
         if self.position is Position.OPEN and retry_after is None:
             return  # attempts that were under way when it opened tell nothing new
         wait = min(self._cooldown * 2**self._openings, self._longest)
         if retry_after is not None:
             wait = min(max(retry_after, 0.1), 3600.0)
-        else:
+        elif longer or not self._openings:
             self._openings += 1
         self._open_until = self._monotonic() + wait

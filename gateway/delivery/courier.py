@@ -151,6 +151,8 @@ class Courier:
             result = await attempt(line, claimed, handover, within=left)
             labels = (claimed.authority_id, claimed.organisation)
             self._metrics.deliveries.labels(*labels, result.outcome).inc()
+            if result.fault is not None:
+                self._metrics.delivery_faults.labels(*labels, result.fault).inc()
             self._metrics.attempt_seconds.labels(*labels).observe(self._clock.monotonic() - started)
             if (
                 result.state is DeliveryState.DEAD

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.delivery.breaker import Position
 from gateway.delivery.line import Line
 
 
@@ -21,4 +20,4 @@ class Health:
             for (code, _), line in self._lines.items()
             if code == authority and line.connected and line.adapter.protocol != "worklist" and line.tried
         ]
-        return len(tried) > 1 and all(line.breaker.position is not Position.CLOSED for line in tried)
+        return len(tried) > 1 and all(line.breaker.failing for line in tried)

@@ -51,6 +51,7 @@ class Line:
         self._metrics = metrics
         self._labels = (authority, organisation.code)
         metrics.connected.labels(*self._labels).set(connected)
+        metrics.begin_line(*self._labels)
         self.show()
 
     @property

@@ -99,6 +99,16 @@ async def batches(connection: Connection, authority: str) -> AsyncIterator[Batch
         yield Batch(**dict(row))
 
 
+async def newest(connection: Connection, authority: str, limit: int) -> list[Batch]:
+    """The last batches, in order."""
+    rows = await connection.fetch(
+        "SELECT authority_id, number, source, ids, leaves, details, salts, at, previous, hash FROM audit_chain"
+        " WHERE authority_id = $1 ORDER BY number DESC LIMIT $2",
+        *(authority, limit),
+    )
+    return [Batch(**dict(row)) for row in reversed(rows)]
+
+
 async def rows_of(connection: Connection, batch: Batch) -> dict[UUID, Mapping[str, Any]]:
     """The rows that a batch speaks of, as they are now, by id."""
     source = batch.source

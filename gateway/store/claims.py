@@ -162,3 +162,12 @@ async def backlog(pool: Pool) -> list[Backlog]:
         " WHERE state IN ('waiting', 'claimed', 'dead', 'uncertain') GROUP BY authority_id, organisation, state"
     )
     return [Backlog(**dict(row)) for row in rows]
+
+
+async def triage(pool: Pool) -> dict[str, tuple[int, datetime]]:
+    """How many needs wait for a person to decide, and since when the oldest does, by authority."""
+    rows = await pool.fetch(
+        "SELECT authority_id, count(*) AS count, min(created_at) AS oldest FROM referrals WHERE state = 'triage'"
+        " GROUP BY authority_id"
+    )
+    return {row["authority_id"]: (row["count"], row["oldest"]) for row in rows}

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
 import asyncpg
-from prometheus_client import Histogram
 
 from gateway.errors import Overloaded, StoreUnavailable
+from gateway.meters import Level, Spread
 from gateway.store.pool import AWAY, Connection, Pool
 
 Item = TypeVar("Item")
@@ -66,6 +68,15 @@ def _is_lost(connection: Connection) -> bool:
         return True
 
 
+@dataclasses.dataclass(frozen=True)
+class BatchMeters:
+    """What is noted of batches that were committed."""
+
+    sizes: Spread
+    seconds: Spread
+    waiting: Level
+
+
 class GroupCommit(Generic[Item, Result]):
     """Writes items in batches with `write`, which returns one result an item, in order.
 
@@ -79,14 +90,14 @@ class GroupCommit(Generic[Item, Result]):
         *,
         batch: int,
         most_waiting: int,
-        sizes: Histogram | None = None,
+        meters: BatchMeters | None = None,
         apart: Callable[[Item], Hashable | None] = lambda _: None,
     ) -> None:
         self._pool = pool
         self._write = write
         self._batch = batch
         self._most_waiting = most_waiting
-        self._sizes = sizes
+        self._meters = meters
         self._apart = apart
         self._queue: deque[_Waiting[Item, Result]] = deque()
         self._wake = asyncio.Event()
@@ -102,6 +113,8 @@ class GroupCommit(Generic[Item, Result]):
             raise Overloaded
         waiting = _Waiting[Item, Result](item)
         self._queue.append(waiting)
+        if self._meters is not None:
+            self._meters.waiting.set(len(self._queue))
         self._wake.set()
         return await waiting.done
 
@@ -132,10 +145,13 @@ class GroupCommit(Generic[Item, Result]):
             held.drop()
 
     async def _commit_or_tell(self, held: _Held, batch: list[_Waiting[Item, Result]]) -> None:
-        if self._sizes is not None:
-            self._sizes.observe(len(batch))
+        began = time.perf_counter()
         try:
             await self._commit(await held.connection(), batch)
+            if self._meters is not None:
+                self._meters.sizes.observe(len(batch))
+                self._meters.seconds.observe(time.perf_counter() - began)
+                self._meters.waiting.set(len(self._queue))
         except AWAY as error:
             held.drop()  # its state is unknown
             _outcome_unknown(batch, error)

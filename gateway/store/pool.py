@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from gateway.errors import StartError, StoreUnavailable
+from gateway.meters import Spread
 
 log = structlog.get_logger()
 
@@ -178,13 +179,36 @@ async def connecting(url: str, *, timeout: float = 5.0) -> AsyncIterator[Connect
         await asyncio.gather(pulse, return_exceptions=True)
 
 
+class _WatchedPool(asyncpg.Pool):  # type: ignore[misc]  # asyncpg has no types
+    """Notes how long whoever wants a connection waits for one."""
+
+    def __init__(self, waits: Spread | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._waits = waits
+
+    async def _acquire(self, timeout: float | None) -> Any:
+        if self._waits is None:
+            return await super()._acquire(timeout)
+        with self._waits.time():
+            return await super()._acquire(timeout)
+
+
 @contextlib.asynccontextmanager
-async def pool_of(connector: Connector, *, size: int, role: str | None = None) -> AsyncIterator[Pool]:
-    """A pool of connections in one database role."""
-    pool = asyncpg.create_pool(
+async def pool_of(
+    connector: Connector, *, size: int, role: str | None = None, waits: Spread | None = None
+) -> AsyncIterator[Pool]:
+    """A pool of connections in one database role. `waits`: where to note the seconds until each connection was had."""
+    pool = _WatchedPool(
+        waits,
         min_size=0,
         max_size=size,
+        max_queries=50_000,
         connect=connector,
+        setup=None,
+        init=None,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
         reset=_keep,
         command_timeout=60,
         max_inactive_connection_lifetime=300,

@@ -13,7 +13,7 @@ import msgspec
 from gateway.errors import Conflict
 from gateway.metrics import Metrics
 from gateway.model import Accepted
-from gateway.store.group import GroupCommit
+from gateway.store.group import BatchMeters, GroupCommit
 from gateway.store.pool import Connection, Pool
 
 
@@ -64,7 +64,7 @@ class Writer:
             _write,
             batch=batch,
             most_waiting=most_waiting,
-            sizes=metrics.commit_batch,
+            meters=BatchMeters(metrics.commit_batch, metrics.commit_seconds, metrics.commit_waiting),
             apart=lambda write: write.key_name,
         )
 

@@ -80,3 +80,46 @@ def test_stragglers_do_not_lengthen_the_wait(breaker):
     for _ in range(8):
         breaker.failed()
     assert breaker.seconds_until_probe() == pytest.approx(10)
+
+
+def test_one_delivery_that_always_fails_never_opens_it(breaker):
+    """Alone or between others that are taken: it says nothing of the organisation."""
+    for _ in range(30):
+        breaker.failed(of="poison")
+    assert breaker.position is Position.CLOSED
+    for _ in range(30):
+        breaker.succeeded()
+        breaker.failed(of="poison")
+    assert breaker.position is Position.CLOSED
+    assert breaker.allows(3) == 3
+
+
+def test_different_deliveries_that_fail_open_it_as_before(breaker):
+    """Three of them in a row, however often each was tried."""
+    for name in ("a", "b", "a", "b"):
+        breaker.failed(of=name)
+    assert breaker.position is Position.CLOSED
+    breaker.failed(of="c")
+    assert breaker.position is Position.OPEN
+
+
+def test_a_probe_that_failed_before_tells_nothing_new(breaker, clock):
+    """The next wait is no longer than the last, and the failed probe stands behind the others."""
+    for name in ("a", "b", "c"):
+        breaker.failed(of=name)
+    for wait in (10, 20, 20, 20):
+        clock.pass_(wait)
+        breaker.began()
+        breaker.failed(of="a")
+        assert breaker.seconds_until_probe() == pytest.approx(20)
+    assert breaker.behind_others("b") < breaker.behind_others("a")
+
+
+def test_it_seems_ill_while_nothing_else_says_that_it_is_well(breaker):
+    """For whether anybody answers at all, one that fails and fails is enough; for shutting the door it is not."""
+    for _ in range(3):
+        breaker.failed(of="only one")
+    assert breaker.failing
+    assert breaker.position is Position.CLOSED
+    breaker.succeeded()
+    assert not breaker.failing

@@ -115,7 +115,7 @@ async def test_one_of_a_case_that_nobody_knows_is_kept_for_a_person(post, said):
         "done",
     )
     assert await statuses.unknown(post.pool, "northamptonshire", 10) == []
-    assert post.metrics.statuses.labels("barnet", "re", "unknown")._value.get() == 1
+    assert post.metrics.statuses.labels("barnet", "re", "unknown").value == 1
 
 
 async def test_a_word_that_the_file_does_not_map_is_kept_and_counted(post, said):
@@ -125,7 +125,7 @@ async def test_a_word_that_the_file_does_not_map_is_kept_and_counted(post, said)
     delivery = await post.delivery()
     assert (delivery["external_status"], delivery["acknowledged_at"] is not None) == ("quarantined", True)
     assert await applied(post) == [("quarantined", "unmapped")]
-    assert post.metrics.statuses.labels("barnet", "re", "unmapped")._value.get() == 1
+    assert post.metrics.statuses.labels("barnet", "re", "unmapped").value == 1
 
 
 async def test_another_organisations_reference_is_not_taken(post, said):
