@@ -21,20 +21,21 @@ def rules_folder(settings: Settings) -> Path:
     return settings.rules_dir
 
 
-def load_door(settings: Settings, *, understand: bool = True) -> Door:
+def load_door(settings: Settings, *, understand: bool = True, explained: bool = True) -> Door:
     """The loaded door; `understand=False` leaves out the classifier, for commands that only need names.
 
+    `explained=False` leaves out the words and examples that spoke for an answer, for commands that do not show them.
     Raises `StartError` listing every fault with file, line and the nearest right name.
     """
     folder = rules_folder(settings)
     try:
         found = reading.read(folder)
-        return make_door(found, settings) if understand else Door.of(found)
+        return make_door(found, settings, explained=explained) if understand else Door.of(found)
     except RulesFault as error:
         raise StartError(f"the rules in {folder} cannot be used:\n{error}") from None
 
 
-def make_door(found: Reading, settings: Settings, old: Door | None = None) -> Door:
+def make_door(found: Reading, settings: Settings, old: Door | None = None, *, explained: bool = True) -> Door:
     """The door of a folder already read, with all that understands. `old`: what still holds of it is handed on.
 
     Raises `RulesErrors`.
@@ -42,7 +43,8 @@ def make_door(found: Reading, settings: Settings, old: Door | None = None) -> Do
     engine = None if old is None else _still_fits(old, found)
     return Door.of(
         found,
-        engine or (lambda catalogue: classifier.load(catalogue, models_folder(settings))),
+        engine
+        or (lambda catalogue: classifier.load(catalogue, models_folder(settings), explained=explained)),
         places=None if old is None else old.places,
     )
 

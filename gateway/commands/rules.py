@@ -49,7 +49,7 @@ def check(settings: Settings, strict: bool, engine: bool) -> None:  # noqa: FBT0
 @click.pass_obj
 def classify(settings: Settings, file: BinaryIO, processes: int) -> None:
     """Read JSON lines {"text": …, "authority": …, "postcode"?: …} and write what would be done with each."""
-    door = load_door(settings)
+    door = load_door(settings, explained=False)
     out = sys.stdout.buffer
     for answers in classify_stream(door, file, SystemClock().now(), processes=processes):
         out.writelines(answer + b"\n" for answer in answers)

@@ -23,12 +23,15 @@ _METHOD: Final = "linear-2"
 _NAME: Final = "linear.npz"
 
 
-def load(catalogue: Catalogue, cache_dir: Path | None = None, *, semantic: bool = True) -> Engine:
+def load(
+    catalogue: Catalogue, cache_dir: Path | None = None, *, semantic: bool = True, explained: bool = True
+) -> Engine:
     """Return the engine for a catalogue, in a second or two; nothing is learnt here.
 
     The linear model is the one that `build` kept in `cache_dir`, or that came with the door, if it was learnt from
     this very catalogue; else an older one that knows all its services; else words are weighed by a plain index.
-    `semantic`: whether to use the encoders, where it is installed. `Engine.parts` says what decides.
+    `semantic`: whether to use the encoders, where it is installed. `Engine.parts` says what decides. `explained`:
+    whether answers name the words and examples that spoke for them.
     """
     phrases = phrases_of(catalogue)
     words, part = _words(phrases, cache_dir)
@@ -36,7 +39,7 @@ def load(catalogue: Catalogue, cache_dir: Path | None = None, *, semantic: bool 
     meaning = [Meaning(one, words.services, phrases) for one in encoders]
     parts = (part, *("semantic", "deep")[: len(meaning)])
     marks = [words.fingerprint, *(one.encoder.fingerprint for one in meaning)]
-    return Engine(words, meaning, Evidence(phrases), parts, "-".join(marks))
+    return Engine(words, meaning, Evidence(phrases) if explained else None, parts, "-".join(marks))
 
 
 def build(catalogue: Catalogue, cache_dir: Path) -> Path:

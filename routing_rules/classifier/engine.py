@@ -39,11 +39,14 @@ class Engine:
         self,
         words: Linear | Lexical,
         meaning: Sequence[Meaning],
-        evidence: Evidence,
+        evidence: Evidence | None,
         parts: Sequence[str],
         fingerprint: str,
     ) -> None:
-        """`words`: what scores by words; `meaning`: slower parts for what is still unclear, the quickest first."""
+        """`words`: what scores by words; `meaning`: slower parts for what is still unclear, the quickest first.
+
+        `evidence`: what names the words and examples that spoke; without it answers name none.
+        """
         self.fingerprint = fingerprint
         """Changes when a part, or what it learnt from, changes."""
         self.parts = tuple(parts)
@@ -83,8 +86,7 @@ class Engine:
         """
         if isinstance(self._words, Lexical):
             return self._halves_one_by_one(parts)
-        totals, lengths = self._words.parts(parts)
-        before, long_before = totals.cumsum(axis=0), lengths.cumsum()
+        before, long_before = self._words.up_to(parts)
         after, long_after = before[-1] - before[:-1], long_before[-1] - long_before[:-1]
         return (
             self._confident(before[-1:], long_before[-1:])[0],
@@ -123,6 +125,8 @@ class Engine:
         return sure(" ".join(parts)), before, np.stack([sure(" ".join(parts[at:])) for at in inner])
 
     def _why(self, text: str, service: str) -> list[str]:
+        if self._evidence is None:
+            return []
         return self._evidence.of(text, service, self._words.gains(text, service), self._words.rarity)
 
 

@@ -61,14 +61,18 @@ class Linear:
             total /= math.sqrt(float(said[-1]))
         return total
 
-    def parts(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
-        """What each text adds to the scores of all of them together, a row each; and to their squared length.
+    def up_to(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
+        """What the texts up to each add to the scores of all together, a row each; and to their squared length.
 
         The scores of some texts read as one are the sum of their rows by the root of the sum of their lengths:
         nearly `scores` of them joined, for the price of reading each once.
         """
-        said = np.stack([self._said(text) for text in texts])
-        return said[:, :-1], said[:, -1]
+        said = [terms(text) for text in texts]
+        by_words = np.array([self._say(word) for one in said for word in one.words], dtype=np.float32)
+        pairs = [self.features.of_pairs(one.pairs) for one in said]
+        total = _up_to(by_words.reshape(-1, len(self.services) + 1), [len(one.words) for one in said])
+        total += _up_to(self._each(np.concatenate(pairs)), list(map(len, pairs)))
+        return total[:, :-1], total[:, -1]
 
     def windows(self, text: str, size: int) -> Floats:
         """The scores of every `size` words that stand together, a row for each place where they can begin."""
@@ -124,6 +128,13 @@ class Linear:
         total[-1] = idf @ idf
         return total
 
+    def _each(self, columns: Columns) -> Floats:
+        """What each column says by itself, a row each, as in `_sum`."""
+        rows = np.empty((len(columns), len(self.services) + 1), dtype=np.float32)
+        np.multiply(self._weights[columns], self._values[columns, None], out=rows[:, :-1])
+        rows[:, -1] = np.square(self.features.idf[columns])
+        return rows
+
     def save(self, path: Path) -> None:
         """Write the model to one file, whole or not at all."""
         part = path.with_suffix(".part")
@@ -173,6 +184,14 @@ class Linear:
         scales = np.maximum(np.abs(weights).max(axis=1), _STEADY) / _FULL
         bytes_ = np.rint(weights / scales[:, None]).astype(np.int8)
         return cls(features, known, bytes_, scales.astype(np.float32), fingerprint)
+
+
+def _up_to(rows: Floats, counts: Sequence[int]) -> Floats:
+    """The sum of the first rows: of as many as the first count says, of those and the second's, and so on."""
+    summed = np.zeros((len(rows) + 1, rows.shape[1]), dtype=np.float32)
+    rows.cumsum(axis=0, out=summed[1:])
+    found: Floats = summed[np.cumsum(counts)]
+    return found
 
 
 def _descend(

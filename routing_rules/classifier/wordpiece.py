@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
 _MOST_REMEMBERED = 50_000
 _LONGEST_WORD = 40
+_IN_ASCII = re.compile(r"[a-z0-9]+|[!-~]")
+"""A word, or a mark by itself; what is neither parts them."""
 _ODD_QUOTES = str.maketrans(
     dict.fromkeys("\u2018\u2019\u201b\u02bc`\u00b4", "'") | dict.fromkeys("\u201c\u201d", '"')
 )
@@ -62,6 +65,8 @@ class WordPiece:
 
 def _basic(text: str) -> list[str]:
     """Lower case, no accents; punctuation stands alone."""
+    if text.isascii():
+        return _IN_ASCII.findall(text.translate(_ODD_QUOTES).lower())
     plain = unicodedata.normalize("NFD", text.translate(_ODD_QUOTES).lower())
     spaced: list[str] = []
     for mark in plain:

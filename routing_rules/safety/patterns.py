@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from routing_rules.classifier.words import words
+from routing_rules.safety.openings import openings
 
 HARMLESS: Final = "harmless"
 _NAMED: Final = re.compile(r"\{([a-z]+)\}")
@@ -34,37 +37,89 @@ class Signs(msgspec.Struct, frozen=True):
     """Words that speak against any danger."""
 
 
+class Pattern:
+    """One pattern, compiled when first needed: all of them together take a third of a second."""
+
+    def __init__(self, said: str, named: Mapping[str, str]) -> None:
+        """Raises `ValueError` for a name that is not known."""
+        self._said = said
+        try:
+            self.whole = _NAMED.sub(lambda match: named[match[1]], said)
+        except KeyError as error:
+            raise ValueError(f"pattern {said!r}: {error}") from error
+
+    @functools.cached_property
+    def compiled(self) -> re.Pattern[str]:
+        """Raises `ValueError` when it does not compile."""
+        try:
+            return re.compile(rf"(?<!\S)(?:{self.whole.replace('~', _GAP)})(?!\S)")
+        except re.error as error:
+            raise ValueError(f"pattern {self._said!r}: {error}") from error
+
+
 class Patterns:
-    """All patterns, compiled once."""
+    """All patterns, found by the words they can begin with."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read the patterns. Raises `ValueError` naming the pattern that does not compile or has an unknown name."""
-        path = path or Path(__file__).with_name("patterns.toml")
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        """Read the patterns; with a `path` of one's own, each is tried at once, and those that come with the door by tests.
+
+        Raises `ValueError` naming the pattern that does not compile or has an unknown name.
+        """
+        data = tomllib.loads((path or Path(__file__).with_name("patterns.toml")).read_text(encoding="utf-8"))
         named: dict[str, str] = data.pop("words")
         heard = msgspec.convert(data, dict[str, _Heard])
-        self._harmless = [_compile(pattern, named) for pattern in heard.pop(HARMLESS).patterns]
-        self._sure = {code: [_compile(one, named) for one in held.sure] for code, held in heard.items()}
-        self._hints = {code: [_compile(one, named) for one in held.hint] for code, held in heard.items()}
+        self.all: list[Pattern] = []
+        """Every pattern; known by its place here."""
+        self._harmless = self._take(heard.pop(HARMLESS).patterns, named)
+        self._sure = {code: self._take(held.sure, named) for code, held in heard.items()}
+        self._hints = {code: self._take(held.hint, named) for code, held in heard.items()}
         self.services = sorted(heard)
+        if path is not None:
+            self.try_all()
+        self._by_word: dict[str, list[int]] = defaultdict(list)
+        self._by_beginning: dict[str, list[int]] = defaultdict(list)
+        for at, pattern in enumerate(self.all):
+            opens = openings(pattern.whole)
+            for word in opens.words:
+                self._by_word[word].append(at)
+            for beginning in opens.beginnings:
+                self._by_beginning[beginning].append(at)
+
+    def try_all(self) -> None:
+        """Compile every pattern. Raises `ValueError` naming the first that does not."""
+        for pattern in self.all:
+            assert pattern.compiled
 
     def read(self, text: str) -> Signs:
         """What the text gives away."""
-        said = " ".join(words(text))
-        return Signs(_found(self._sure, said), _found(self._hints, said), _hits(self._harmless, said))
+        said = words(text)
+        joined = " ".join(said)
+        hits = {
+            at: match[0].strip()
+            for at in sorted(self.opened(said))
+            if (match := self.all[at].compiled.search(joined))
+        }
+        return Signs(_found(self._sure, hits), _found(self._hints, hits), _hits(self._harmless, hits))
+
+    def opened(self, said: Iterable[str]) -> set[int]:
+        """The patterns that one of the words can begin."""
+        opened: set[int] = set()
+        for word in said:
+            opened.update(self._by_word.get(word, ()))
+        for beginning, patterns in self._by_beginning.items():
+            if any(word.startswith(beginning) for word in said):
+                opened.update(patterns)
+        return opened
+
+    def _take(self, patterns: Iterable[str], named: Mapping[str, str]) -> range:
+        first = len(self.all)
+        self.all.extend(Pattern(pattern, named) for pattern in patterns)
+        return range(first, len(self.all))
 
 
-def _compile(pattern: str, named: Mapping[str, str]) -> re.Pattern[str]:
-    try:
-        whole = _NAMED.sub(lambda match: named[match[1]], pattern)
-        return re.compile(rf"(?<!\S)(?:{whole.replace('~', _GAP)})(?!\S)")
-    except (re.error, KeyError) as error:
-        raise ValueError(f"pattern {pattern!r}: {error}") from error
+def _found(groups: Mapping[str, range], hits: Mapping[int, str]) -> dict[str, list[str]]:
+    return {code: heard for code, patterns in groups.items() if (heard := _hits(patterns, hits))}
 
 
-def _found(patterns: Mapping[str, list[re.Pattern[str]]], said: str) -> dict[str, list[str]]:
-    return {code: hits for code, held in patterns.items() if (hits := _hits(held, said))}
-
-
-def _hits(patterns: list[re.Pattern[str]], said: str) -> list[str]:
-    return [match[0].strip() for pattern in patterns if (match := pattern.search(said))]
+def _hits(patterns: range, hits: Mapping[int, str]) -> list[str]:
+    return [words for at, words in hits.items() if at in patterns]

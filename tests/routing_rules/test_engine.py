@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from routing_rules import classifier, evaluate
@@ -106,6 +107,29 @@ def test_meaning_finds_what_shares_no_word() -> None:
     meaning = Meaning(Encoder(DEEP), [*FEW, "new-service"], phrases)
     assert int(meaning.shares("when do the striped animals eat").argmax()) == len(FEW)
     assert float(meaning.shares("anything").sum()) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_parts_of_a_text_add_up() -> None:
+    """What the texts up to each say together is the sum of what each says alone, also where one says nothing."""
+    words = few_learnt()
+    texts = ["the crew never emptied our bin", "", "and the street light is out", "zzzz"]
+    totals, lengths = words.up_to(texts)
+    for count in range(1, len(texts) + 1):
+        alone = [words.up_to([text]) for text in texts[:count]]
+        assert np.allclose(totals[count - 1], sum(total[0] for total, _ in alone), atol=1e-3)
+        assert np.isclose(lengths[count - 1], sum(float(length[0]) for _, length in alone), rtol=1e-4)
+    scores = totals[0] / np.sqrt(lengths[0])
+    assert np.allclose(scores, words.scores(texts[0]), atol=1e-4)
+
+
+def test_without_explaining_the_answers_are_the_same() -> None:
+    """Where nobody reads why, nothing is looked up for it, and services and confidences stay what they were."""
+    text = "the crew never emptied our bin on monday"
+    bare = Engine(few_learnt(), [], None, ("linear",), "small").classify(text)
+    told = small().classify(text)
+    assert [(one.service, one.confidence) for one in bare] == [(one.service, one.confidence) for one in told]
+    assert not any(one.evidence for one in bare)
+    assert told[0].evidence
 
 
 def test_unseen_messages_reach_their_service() -> None:

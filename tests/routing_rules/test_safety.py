@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing_rules import safety
+from routing_rules.classifier.words import words
 from routing_rules.evaluate import read
 from routing_rules.safety import examples
+from routing_rules.safety.openings import openings
 from routing_rules.safety.patterns import Patterns
 from tests.routing_rules.understanding import catalogue, shared
 
@@ -62,6 +64,45 @@ def test_it_knows_the_catalogues_services_of_danger() -> None:
     """Every danger it can name is a service of the catalogue, marked as emergency or safeguarding; and none is missing."""
     marked = {code for code, service in catalogue().services.items() if service.dangerous}
     assert set(examples.dangers()) == marked == set(Patterns().services)
+
+
+def test_every_pattern_that_comes_with_the_door_compiles() -> None:
+    """They are compiled when first needed, so a mistake must be found here and not by a citizen."""
+    Patterns().try_all()
+
+
+def test_patterns_are_found_by_the_words_they_can_begin_with() -> None:
+    """Looking only at patterns that a word of the message opens finds what trying each of them finds."""
+    patterns = Patterns()
+    heard = 0
+    for example in examples.load()[::5]:
+        said = words(example.text)
+        opened = patterns.opened(said)
+        for number, pattern in enumerate(patterns.all):
+            if pattern.compiled.search(" ".join(said)) is not None:
+                heard += 1
+                assert number in opened, pattern.whole
+    assert heard > 100
+
+
+@pytest.mark.parametrize(
+    ("pattern", "whole", "beginnings"),
+    [
+        ("(?:not|isn t) ?breath", {"not", "notbreath", "isn"}, ()),
+        ("gas~smell|smell of gas", {"gas", "smell"}, ()),
+        ("waters? broke", {"water", "waters"}, ()),
+        ("(?:has |just )*gone", {"has", "just", "gone"}, ()),
+        ("anaphyla\\w*", set(), ("anaphyla",)),
+        ("[ns]o air", set(), ("",)),
+        ("(?:fire)?", {"fire"}, ("",)),
+    ],
+)
+def test_the_words_a_pattern_can_begin_with(
+    pattern: str, whole: set[str], beginnings: tuple[str, ...]
+) -> None:
+    """Up to its first space, through groups, alternatives and repeats; where it cannot be told, any word will do."""
+    found = openings(pattern)
+    assert (found.words, found.beginnings) == (whole, beginnings)
 
 
 def test_a_pattern_with_a_mistake_is_named(tmp_path: Path) -> None:
