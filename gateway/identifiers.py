@@ -58,6 +58,8 @@ def read_reference(spoken: str) -> str | None:
     if len(compact) <= _BODY + 1 or not compact.isascii():
         return None
     prefix, body = compact[: -_BODY - 1], compact[-_BODY - 1 :].translate(_ALIKE)
+    if not prefix.isalpha():  # a telephone number, of which one in 32 ends in the right check character
+        return None
     if any(character not in _VALUE for character in body) or _check_character(body[:-1]) != body[-1]:
         return None
     return f"{prefix}-{body[:4]}-{body[4:]}"
