@@ -24,12 +24,14 @@ from gateway.api import (
     chat_files,
     chat_pages,
     claims,
+    console,
     context,
     conversations,
     corrections,
     decisions,
     docs,
     duplicates,
+    health,
     live,
     openapi,
     ops,
@@ -93,8 +95,8 @@ log = structlog.get_logger()
 
 SURFACES = (
     *(staff, decisions, worklist, claims, writing, call_backs, corrections, referrals, duplicates, bulk),
-    *(search, context, live, care, conversations, subscriptions, callbacks, privacy, sign_in),
-    *(chat, chat_files, chat_pages, ops, openapi, docs),
+    *(search, context, live, care, health, conversations, subscriptions, callbacks, privacy, sign_in),
+    *(chat, chat_files, chat_pages, console, ops, openapi, docs),
 )
 """Each module brings its `ENDPOINTS`."""
 

@@ -187,7 +187,7 @@ def _say_where(console: Console, gateway: Gateway, keys: dict[str, str], data: P
     console.print(
         f"\nStill serving. Ctrl-C ends it; everything is kept in [bold]{data}[/].\n"
         f"  Pages      {gateway.url}/\n"
-        f"  Sign in    {gateway.url}/sign-in  (sample people, this demo only)\n"
+        f"  Console    {gateway.url}/console  (sign in as one of the sample people, this demo only)\n"
         f"  API docs   {gateway.url}/api/docs\n"
         f"  Metrics    {gateway.url}/metrics\n"
         f"  Try it     {line_to_try(gateway.url, keys[authority])}\n",

@@ -60,10 +60,3 @@ def test_an_id_holds_its_time(moment):
     """The first 48 bits are the milliseconds since 1970."""
     moment = moment.replace(tzinfo=UTC)
     assert uuid7(moment).int >> 80 == int(moment.timestamp() * 1000)
-
-
-def test_a_telephone_number_is_no_reference():
-    """Whatever its last digit: one in 32 would have the right check character."""
-    assert not [
-        number for number in (f"0207946{last:04}" for last in range(10_000)) if read_reference(number)
-    ]
