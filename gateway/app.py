@@ -24,12 +24,14 @@ from gateway.api import (
     chat_files,
     chat_pages,
     claims,
+    console,
     context,
     conversations,
     corrections,
     decisions,
     docs,
     duplicates,
+    health,
     live,
     openapi,
     ops,
@@ -63,6 +65,7 @@ from gateway.delivery.correction import Correcting
 from gateway.delivery.courier import Courier
 from gateway.delivery.health import Health
 from gateway.delivery.ladder import Ladder
+from gateway.delivery.not_fixed import NotFixed
 from gateway.delivery.orphans import Orphans
 from gateway.delivery.overdue import Overdue
 from gateway.delivery.replay import Replay
@@ -92,8 +95,8 @@ log = structlog.get_logger()
 
 SURFACES = (
     *(staff, decisions, worklist, claims, writing, call_backs, corrections, referrals, duplicates, bulk),
-    *(search, context, live, care, conversations, subscriptions, callbacks, privacy, sign_in),
-    *(chat, chat_files, chat_pages, ops, openapi, docs),
+    *(search, context, live, care, health, conversations, subscriptions, callbacks, privacy, sign_in),
+    *(chat, chat_files, chat_pages, console, ops, openapi, docs),
 )
 """Each module brings its `ENDPOINTS`."""
 
@@ -274,6 +277,9 @@ async def _intake(app: web.Application, settings: Settings, clock: Clock) -> Asy
         app[METRICS],
         most_in_flight=settings.max_in_flight,
         on_accepted=app[COURIER].wake,
+    )
+    app[corrections.NOT_FIXED] = NotFixed(
+        app[staff.POOL], app[staff.UNDERSTANDING], app[corrections.CORRECTING], app[staff.INTAKE], clock
     )
     async with writer.group.running(settings.writers):
         yield

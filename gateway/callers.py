@@ -44,7 +44,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     roles: frozenset[Role] = frozenset({Role.MACHINE})
     organisation: str | None = None
     """Set for an organisation's own staff, who see what is theirs and nothing else; `None`: the authority's people."""
-    kind: Literal["key", "person"] = "key"
+    kind: Literal["key", "person", "citizen"] = "key"
+    """`citizen`: who proved that a request is theirs."""
     key_id: UUID | None = None
     """Of an API key."""
     session: bool = False
@@ -55,7 +56,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def actor(self) -> str:
         """How events name this caller."""
-        return f"{self.kind}:{self.name}"
+        return "citizen" if self.kind == "citizen" else f"{self.kind}:{self.name}"
 
     @property
     def sees_details(self) -> bool:

@@ -50,7 +50,7 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     State.REJECTED: _OPEN | {State.RESOLVED},
     State.UNDELIVERABLE: _OPEN | {State.DELIVERED, State.RESOLVED},
     State.UNCERTAIN: _OPEN | {State.DELIVERED, State.IN_PROGRESS, State.RESOLVED, State.REJECTED},
-    State.RESOLVED: frozenset({State.ROUTED, State.IN_PROGRESS}),
+    State.RESOLVED: frozenset({State.ROUTED, State.IN_PROGRESS, State.TRIAGE}),
     State.CANCELLED: frozenset({State.ROUTED}),
     State.SIGNPOSTED: frozenset({State.ROUTED, State.TRIAGE}),
 }

@@ -15,7 +15,7 @@ from gateway.api.desk import DESK, Code, Person, Reason
 from gateway.api.endpoint import CALLER, Auth, Endpoint, json_answer
 from gateway.api.problems import Problem, from_gateway, invalid
 from gateway.api.reading import checked_text, read_body
-from gateway.delivery.correction import Wanted
+from gateway.delivery.corrected import Wanted
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.model import State
 from gateway.work import claims, ending
@@ -139,7 +139,7 @@ def _doing(request: web.Request, body: Bulk) -> Callable[[One], Awaitable[int]]:
             seen=only(item.version),
         )
         correcting = request.app[CORRECTING]
-        return (await correcting.correct(authority, item.referral_id, wanted, actor=actor)).version
+        return (await correcting.correct(caller, item.referral_id, wanted)).version
 
     async def end(item: One) -> int:
         state = State.RESOLVED if body.action == "resolve" else State.CANCELLED

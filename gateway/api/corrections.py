@@ -15,7 +15,9 @@ from gateway.api.endpoint import CALLER, Auth, Endpoint, json_answer
 from gateway.api.masking import WORDS
 from gateway.api.reading import checked_text, read_body, read_query
 from gateway.api.staff import POOL, UNDERSTANDING, WITNESS
-from gateway.delivery.correction import Changed, Correcting, Wanted
+from gateway.delivery.corrected import Changed, Wanted
+from gateway.delivery.correction import Correcting
+from gateway.delivery.not_fixed import NotFixed
 from gateway.errors import NotFound
 from gateway.model import State
 from gateway.store import corrections
@@ -24,6 +26,7 @@ from gateway.store.pool import unavailable_is_clear
 from routing_rules.decision import Signpost
 
 CORRECTING = web.AppKey("correcting", Correcting)
+NOT_FIXED = web.AppKey("not_fixed", NotFixed)
 
 Code = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -86,16 +89,13 @@ class CorrectionPage(msgspec.Struct, frozen=True, kw_only=True):
 async def correct(request: web.Request) -> web.Response:
     """POST /api/v1/referrals/{referral_id}/service."""
     seen, body = if_match(request), await read_body(request, RightService)
-    caller = request[CALLER]
     wanted = Wanted(
         service=body.service,
         reason=checked_text(body.reason, "/reason"),
         organisation=body.organisation,
         seen=seen,
     )
-    changed = await request.app[CORRECTING].correct(
-        caller.authority, _referral_id(request), wanted, actor=caller.actor
-    )
+    changed = await request.app[CORRECTING].correct(request[CALLER], _referral_id(request), wanted)
     return referred_answer(request, changed)
 
 

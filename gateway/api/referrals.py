@@ -24,7 +24,7 @@ from gateway.api.desk import (
 from gateway.api.endpoint import CALLER, Auth, Endpoint
 from gateway.api.reading import checked_text, read_body
 from gateway.api.staff import MOST_CHARACTERS
-from gateway.delivery.correction import Wanted
+from gateway.delivery.corrected import Wanted
 from gateway.errors import NotFound
 from gateway.model import State
 from gateway.store import work
@@ -109,10 +109,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _correct(request: web.Request, wanted: Wanted) -> web.Response:
-    caller = request[CALLER]
-    changed = await request.app[CORRECTING].correct(
-        caller.authority, referral_id(request), wanted, actor=caller.actor
-    )
+    changed = await request.app[CORRECTING].correct(request[CALLER], referral_id(request), wanted)
     return referred_answer(request, changed)
 
 

@@ -21,7 +21,7 @@ from gateway.errors import StoreUnavailable
 from gateway.identifiers import uuid7
 from gateway.metrics import Metrics
 from gateway.model import ENDED, Event, State, may_follow
-from gateway.store import statuses
+from gateway.store import links, statuses
 from gateway.store.outcomes import add_event, move_on
 from gateway.store.pool import AWAY, Connection, Pool, unavailable_is_clear
 from gateway.understanding import Understanding
@@ -104,6 +104,9 @@ class StatusSync:
         if moves is None and waiting.state in _UNTAKEN:
             moves = State.DELIVERED  # whoever speaks of it has it, whatever the word means
         await statuses.write_status(connection, waiting, update, moves, now)
+        if moves is State.RESOLVED or (moves is not None and waiting.state is State.RESOLVED):
+            follow = links.end_together if moves is State.RESOLVED else links.open_together
+            await follow(connection, waiting.authority_id, waiting.referral_id, waiting.organisation, now)
         if moves is State.REJECTED:
             await self._hand_on(connection, waiting, update, now)
             return

@@ -187,14 +187,21 @@ def _say_where(console: Console, gateway: Gateway, keys: dict[str, str], data: P
     console.print(
         f"\nStill serving. Ctrl-C ends it; everything is kept in [bold]{data}[/].\n"
         f"  Pages      {gateway.url}/\n"
-        f"  Sign in    {gateway.url}/sign-in  (sample people, this demo only)\n"
+        f"  Console    {gateway.url}/console  (sign in as one of the sample people, this demo only)\n"
         f"  API docs   {gateway.url}/api/docs\n"
         f"  Metrics    {gateway.url}/metrics\n"
-        f"  Try it     curl -s {gateway.url}/api/v1/requests \\\n"
-        f"               -H 'Authorization: Bearer {keys[authority]}' \\\n"
-        '               -d \'{"text": "the lamp post outside my house flickers all night"}\'\n',
+        f"  Try it     {line_to_try(gateway.url, keys[authority])}\n",
         soft_wrap=True,
         highlight=False,
+    )
+
+
+def line_to_try(url: str, key: str) -> str:
+    """A command that sends a request, to be typed as it is."""
+    return (
+        f"curl -s {url}/api/v1/requests \\\n               -H 'Authorization: Bearer {key}' \\\n"
+        "               -H 'Content-Type: application/json' \\\n"
+        """               -d '{"text": "the lamp post outside my house flickers all night"}'"""
     )
 
 

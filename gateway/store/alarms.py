@@ -73,6 +73,15 @@ async def acknowledge(
     return row["request_id"] if row else None
 
 
+async def ring_again(connection: Connection, authority: str, referral_id: UUID, now: datetime) -> None:
+    """It was answered, and is not over: the ladder begins anew, at once. One that rings goes on as it is."""
+    await connection.execute(
+        "UPDATE alarms SET acknowledged_at = NULL, acknowledged_by = NULL, opened_at = $3, rung = 0, next_at = $3"
+        " WHERE authority_id = $1 AND referral_id = $2 AND acknowledged_at IS NOT NULL",
+        *(authority, referral_id, now),
+    )
+
+
 async def oldest_ringing(pool: Pool) -> dict[str, tuple[int, datetime]]:
     """For each authority with unanswered alarms: how many, and since when the oldest rings."""
     rows = await pool.fetch(

@@ -104,17 +104,19 @@ async def change(
     authority: str,
     referral_id: UUID,
     *,
-    service: str,
+    service: str | None,
     organisation: str | None,
     state: State,
     priority: Priority,
     chain: Sequence[str],
+    text: str,
     now: datetime,
 ) -> int:
     """Set what the referral is now, and let go of who was to look at it; its new version."""
     version: int = await connection.fetchval(
         "UPDATE referrals SET service = $3, organisation = $4, state = $5, priority = $6, chain = $7, updated_at = $8,"
-        " assigned_to = NULL, skill = NULL, merged_into = NULL, offered_to = NULL, offered_by = NULL, offered_until = NULL"
+        " text = $9, assigned_to = NULL, skill = NULL, merged_into = NULL, offered_to = NULL, offered_by = NULL,"
+        " offered_until = NULL"
         " WHERE authority_id = $1 AND referral_id = $2 RETURNING version",
         *(
             authority,
@@ -125,6 +127,7 @@ async def change(
             priority.name.lower(),
             list(chain),
             now,
+            text,
         ),
     )
     return version

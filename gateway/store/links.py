@@ -8,6 +8,9 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.identifiers import uuid7
+from gateway.model import Event, State
+from gateway.store.outcomes import add_event
 from gateway.store.pool import Connection
 
 
@@ -88,6 +91,55 @@ async def merge_into(connection: Connection, authority: str, referral_id: UUID, 
         *(authority, referral_id, into),
     )
     return int(status.split()[-1])
+
+
+async def end_together(
+    connection: Connection, authority: str, referral_id: UUID, actor: str, now: datetime
+) -> list[UUID]:
+    """What was merged into a need that is done is done, too; the referrals. Never what is about somebody's safety."""
+    return await _follow(
+        connection, authority, referral_id, actor, now, was=State.CANCELLED, becomes=State.RESOLVED
+    )
+
+
+async def open_together(
+    connection: Connection, authority: str, referral_id: UUID, actor: str, now: datetime
+) -> list[UUID]:
+    """What was merged into a need that is not done after all waits for it again; the referrals."""
+    return await _follow(
+        connection, authority, referral_id, actor, now, was=State.RESOLVED, becomes=State.CANCELLED
+    )
+
+
+async def _follow(
+    connection: Connection,
+    authority: str,
+    into: UUID,
+    actor: str,
+    now: datetime,
+    *,
+    was: State,
+    becomes: State,
+) -> list[UUID]:
+    rows = await connection.fetch(
+        "UPDATE referrals SET state = $4, updated_at = $5 WHERE authority_id = $1 AND merged_into = $2 AND state = $3"
+        " AND priority <> 'safeguarding' RETURNING referral_id, request_id",
+        *(authority, into, was.value, becomes.value, now),
+    )
+    kind = "resolved" if becomes is State.RESOLVED else "reopened"
+    for row in rows:
+        event = Event(
+            authority_id=authority,
+            event_id=uuid7(now),
+            request_id=row["request_id"],
+            referral_id=row["referral_id"],
+            at=now,
+            kind=kind,
+            actor=actor,
+            detail={"with": str(into)},
+        )
+        await add_event(connection, event)
+    return [row["referral_id"] for row in rows]
 
 
 class Alike(msgspec.Struct, frozen=True, kw_only=True):

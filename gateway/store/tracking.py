@@ -32,10 +32,12 @@ async def request(connection: Connection, authority: str, reference: str) -> Ask
 
 
 async def parts(connection: Connection, authority: str, request_id: UUID) -> list[dict[str, Any]]:
-    """Its referrals, in order."""
+    """Its referrals, in order. One that was merged stands where the one does that it was merged into."""
     rows = await connection.fetch(
-        "SELECT referral_id, service, organisation, state, updated_at FROM referrals"
-        " WHERE authority_id = $1 AND request_id = $2 ORDER BY part",
+        "SELECT r.referral_id, r.service, coalesce(k.organisation, r.organisation) AS organisation,"
+        " coalesce(k.state, r.state) AS state, coalesce(k.updated_at, r.updated_at) AS updated_at FROM referrals AS r"
+        " LEFT JOIN referrals AS k ON k.authority_id = r.authority_id AND k.referral_id = r.merged_into"
+        " WHERE r.authority_id = $1 AND r.request_id = $2 ORDER BY r.part",
         *(authority, request_id),
     )
     return [dict(row) for row in rows]

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from gateway.model import State
-from gateway.store import corrections, work
+from gateway.store import corrections, links, work
 from gateway.store.work import Item
 from gateway.work import writing
 from gateway.work.desk import Desk, check_moves
@@ -57,6 +57,8 @@ async def end(
         if stood:
             detail["handed_over_before"] = stood
         await desk.tell(connection, authority, item, state.value, actor, detail, now=now)
+        if state is State.RESOLVED:
+            await links.end_together(connection, authority, referral_id, actor, now)
         if message is not None:
             await writing.note(
                 connection,

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.delivery.correction import given_to
+from gateway.delivery.corrected import given_to
 from gateway.delivery.ladder import raised
 from gateway.errors import Conflict, InvalidInput
 from gateway.identifiers import uuid7

@@ -70,12 +70,12 @@ def free_port():
 
 
 @asynccontextmanager
-async def running_front(door, database_url, folder, **changes):
+async def running_front(door, database_url, folder, *, clock=None, stages=SWIFT, **changes):
     """Start town and gateway; `changes` are settings."""
     plan = Town(folder, door)
     config = plan.configure()
     for organisation in config["organisations"]:
-        organisation["stages"] = SWIFT
+        organisation["stages"] = stages
     config["ledger_folder"] = None
     town = await start_town(_decode(config))
     plan.connect(
@@ -89,7 +89,7 @@ async def running_front(door, database_url, folder, **changes):
         courier_poll=0.05,
         **changes,
     )
-    app = build(settings, door, {})
+    app = build(settings, door, {}, clock=clock)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", settings.port).start()

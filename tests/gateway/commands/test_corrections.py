@@ -6,7 +6,9 @@ import tomllib
 
 import pytest
 
-from gateway.delivery.correction import Correcting, Wanted
+from gateway.callers import Caller
+from gateway.delivery.corrected import Wanted
+from gateway.delivery.correction import Correcting
 from gateway.metrics import Metrics
 from gateway.rules import load_door
 from gateway.settings import Settings
@@ -14,6 +16,8 @@ from gateway.store.writer import Writer
 from gateway.understanding import Understanding
 
 pytestmark = pytest.mark.timeout(120)
+
+DESK = Caller(authority="barnet", name="desk", subject="key:desk")
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ async def corrected(pool, make, clock):
             (referral,) = accepted.referrals
             for service in ["missed-bin"] if "ferret" not in text else ["missed-bin", "pest-control"]:
                 wanted = Wanted(service=service, reason="asked")
-                await correcting.correct("barnet", referral.referral_id, wanted, actor="key:desk")
+                await correcting.correct(DESK, referral.referral_id, wanted)
                 clock.pass_(1)
     return said
 

@@ -9,7 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.base import Receipt, StatusUpdate, Unavailable, Uncertain
-from gateway.delivery.correction import Correcting, Wanted
+from gateway.callers import Caller
+from gateway.delivery.corrected import Wanted
+from gateway.delivery.correction import Correcting
 from gateway.errors import Conflict, InvalidInput, NotFound, Stale
 from gateway.identifiers import uuid7
 from gateway.model import Priority, State
@@ -17,6 +19,8 @@ from gateway.store import alarms
 from gateway.understanding import Understanding
 from gateway.work.seen import only
 from tests.gateway.delivery.post import Hang, Scripted
+
+DESK = Caller(authority="barnet", name="desk", subject="key:desk")
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def correct(pool, rules, clock):
         if referral_id is None:
             referral_id = await pool.fetchval("SELECT referral_id FROM referrals")
         wanted = Wanted(service=service, organisation=organisation, reason="I asked her", **more)
-        return await correcting.correct("barnet", referral_id, wanted, actor="key:desk")
+        return await correcting.correct(DESK, referral_id, wanted)
 
     return correct
 
