@@ -15,7 +15,7 @@ ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUE: Final = {character: number for number, character in enumerate(ALPHABET)}
 _ALIKE: Final = str.maketrans({"O": "0", "I": "1", "L": "1"})
 _BODY: Final = 7
-
+_PREFIX: Final = 3
 
 _counter = itertools.count(int.from_bytes(os.urandom(2)))
 
@@ -52,10 +52,11 @@ def new_reference(prefix: str) -> str:
 def read_reference(spoken: str) -> str | None:
     """The reference in its written form, forgiving case, spaces and look-alike letters; `None` if it cannot be one.
 
-    A reference with a wrong check character is no reference: better to ask again than to show another person's.
+    A reference with a wrong check character is no reference: better to ask again than to show another person's. Nor is
+    one that begins with a digit: that is a telephone number.
     """
     compact = "".join(character for character in spoken.upper() if character.isalnum())
-    if len(compact) <= _BODY + 1 or not compact.isascii():
+    if len(compact) != _PREFIX + _BODY + 1 or not compact.isascii() or not compact[:_PREFIX].isalpha():
         return None
     prefix, body = compact[: -_BODY - 1], compact[-_BODY - 1 :].translate(_ALIKE)
     if any(character not in _VALUE for character in body) or _check_character(body[:-1]) != body[-1]:

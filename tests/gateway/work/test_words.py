@@ -66,10 +66,18 @@ def test_whatever_is_typed_can_be_read(typed):
 
 @given(st.sampled_from(["BAR", "NOR"]))
 def test_a_reference_is_known_as_one(prefix):
-    """In small letters and without its dashes too."""
+    """In small letters too, and without its dashes where a digit tells it from words."""
     reference = new_reference(prefix)
     assert read_question(reference.lower()).reference == reference
-    assert read_question(reference.replace("-", " ")).reference == reference
+    spoken = read_question(reference.replace("-", " ")).reference
+    assert spoken == (reference if any(each.isdigit() for each in reference) else None)
+
+
+@given(st.from_regex(r"0[0-9]{2} ?[0-9]{4} ?[0-9]{4}", fullmatch=True))
+def test_a_telephone_number_is_never_taken_for_a_reference(number):
+    """Whatever its last digit would say as a check character."""
+    assert read_question(number).reference is None
+    assert read_question(number).phone is not None
 
 
 def test_a_slip_of_the_finger_is_near_and_another_word_is_not():
