@@ -1,4 +1,4 @@
-"""Is a person in danger? Patterns, a small model of its own and, where it is installed, the meaning: weighed together.
+"""Is a person in danger? Phrases of other languages, patterns, a small model and, where installed, the meaning.
 
 A message may speak of bins for three lines and of a knife in the fourth: so it is read whole, and once more by the
 most dangerous ten words of it alone. Nothing here asks the classifier. The model is learnt from the catalogue's seven
@@ -18,6 +18,7 @@ from routing_rules.classifier.arrays import Floats, shares
 from routing_rules.classifier.encoder import Encoder
 from routing_rules.classifier.linear import Linear
 from routing_rules.classifier.words import words
+from routing_rules.safety import phrases
 from routing_rules.safety.examples import HARMLESS
 from routing_rules.safety.finding import Finding
 from routing_rules.safety.patterns import Patterns, Signs
@@ -35,6 +36,8 @@ _ALARM: Final = 0.5
 _FEW_WORDS: Final = 4
 _ALARM_IN_FEW: Final = 0.95
 """Two or three words that are no sure sign say little of anything: "I don't know", "he is 7"."""
+_BY_PHRASE: Final = 0.95
+"""How sure a phrase in another language is: it is danger wherever it is said."""
 _WORTH_A_SECOND_LOOK: Final = 0.3
 _MOST_EVIDENCE: Final = 4
 _WINDOW: Final = 10
@@ -52,6 +55,7 @@ class Detector:
         """What decides here."""
         self._patterns = patterns
         self._words = words
+        self._phrases = phrases.shipped()
         self._quick = encoders[0] if encoders else None
         self._deep = encoders[1] if len(encoders) > 1 else None
         self._harmless = words.services.index(HARMLESS)
@@ -65,6 +69,8 @@ class Detector:
 
     def find(self, text: str) -> Finding | None:
         """Return the danger to a person that a text tells of, or `None`."""
+        if told := self._phrases.find(text):
+            return Finding(service=told[0], evidence=[told[1]], confidence=_BY_PHRASE)
         by_words, worst = self._by_words(text)
         if hardly(_odds(self._danger(by_words)), _odds(self._danger(worst))):
             return None
