@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -115,6 +115,11 @@ async def database_url(server_url: str) -> AsyncIterator[str]:
     """A migrated database for this test alone."""
     async with _database(server_url, TEMPLATE) as url:
         yield url
+
+
+def migrated(server_url: str) -> AbstractAsyncContextManager[str]:
+    """A migrated database, for a fixture that several tests share."""
+    return _database(server_url, TEMPLATE)
 
 
 class _database:  # noqa: N801

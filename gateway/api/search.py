@@ -59,6 +59,9 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     items: list[Found]
     alike: bool
     """Whether these fit only by words that are spelt alike: those that fit as typed come before them."""
+    whole: bool
+    """`false`: the search ran out of patience, and what was found stands for the latest requests alone. Say more, or name a
+    time with `since` and `until`."""
     next: str | None
 
 
@@ -90,10 +93,10 @@ async def search(request: web.Request) -> web.Response:
     async with desk.search(caller.authority) as connection:
         words = await store.read_words(connection, question.words)
         if question.words and not words and question == Question(words=question.words):
-            return json_answer(Results(items=[], alike=False, next=None))
+            return json_answer(Results(items=[], alike=False, whole=True, next=None))
         exact = store.exactly(words)
 
-        async def page(words: str | None, but: str | None, older: UUID | None) -> list[UUID]:
+        async def page(words: str | None, but: str | None, older: UUID | None) -> tuple[list[UUID], bool]:
             return await store.find(
                 connection,
                 question,
@@ -104,14 +107,15 @@ async def search(request: web.Request) -> web.Response:
                 limit=body.limit + 1,
             )
 
-        rows = await page(exact, None, before) if phase == _EXACT else []
+        rows, whole = await page(exact, None, before) if phase == _EXACT else ([], True)
         alike = None
         if words and len(rows) <= body.limit:  # as typed there is no more
             alike = await store.alike(connection, words)
         if phase == _EXACT and not rows and alike is not None:
             phase, before = _ALIKE, None
         if phase == _ALIKE and alike is not None:
-            rows = await page(alike, exact, before)
+            rows, found_whole = await page(alike, exact, before)
+            whole = whole and found_whole
     async with desk.view(caller.authority) as connection:
         items = await store.read(connection, caller.authority, rows[: body.limit])
     if items:
@@ -121,7 +125,7 @@ async def search(request: web.Request) -> web.Response:
         more = _cursor(phase, items[-1].request_id)
     elif phase == _EXACT and items and alike is not None:
         more = _cursor(_ALIKE, UUID(int=(1 << 128) - 1))
-    return json_answer(Results(items=items, alike=phase == _ALIKE, next=more))
+    return json_answer(Results(items=items, alike=phase == _ALIKE, whole=whole, next=more))
 
 
 async def keep_view(request: web.Request) -> web.Response:
@@ -188,7 +192,8 @@ ENDPOINTS = [
         tag="Search",
         summary="Find requests",
         description="By words, name, phone, e-mail, postcode or reference, newest first; changes nothing. What fits as "
-        "typed comes first, then what is spelt alike. A request can be found a moment after it came.",
+        "typed comes first, then what is spelt alike. A question that would take too long is answered from the latest "
+        "requests, and `whole` says so. A request can be found a moment after it came.",
         body=Search,
         answers={200: Results},
         problems=_READING,

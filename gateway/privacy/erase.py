@@ -14,7 +14,7 @@ from gateway.callers import Caller
 from gateway.errors import Conflict
 from gateway.identifiers import uuid7
 from gateway.model import ENDED, Event, State
-from gateway.store import search
+from gateway.store import search, views
 from gateway.store.audit import Entry, record
 from gateway.store.chain import forget_salts
 from gateway.store.outcomes import add_event
@@ -81,6 +81,10 @@ async def _forget_words(connection: Connection, authority: str, requests: list[U
     places = await connection.fetch(
         "SELECT table_name, belongs, string_agg(format('%I = %s', column_name, becomes), ', ') AS becomes"
         " FROM personal_data GROUP BY table_name, belongs ORDER BY table_name"
+    )
+    await views.forget(connection, authority, requests)  # a search for their name that somebody saved
+    await connection.execute(  # a tag may be a name
+        "DELETE FROM request_tags WHERE authority_id = $1 AND request_id = ANY ($2)", authority, requests
     )
     await search.forget(connection, authority, requests)  # its words are in a list of all words, too
     for place in places:  # as the migrations say, and nobody else

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from gateway.store.pool import Connection
@@ -190,6 +191,10 @@ LATELY: Final = 20_000
 """How many of the latest are looked through before the index of words is asked."""
 
 
+PATIENCE: Final = 0.25
+"""Seconds that one look may take, of the two at most that a page needs."""
+
+
 async def find(
     connection: Connection,
     question: Question,
@@ -199,13 +204,18 @@ async def find(
     but: str | None = None,
     before: UUID | None,
     limit: int,
-) -> list[UUID]:
+    patience: float = PATIENCE,
+) -> tuple[list[UUID], bool]:
     """Ids of a page of requests, newest first: those older than `before`, and not those that fit the words `but`.
+
+    And whether all were looked through: a look that takes longer than `patience` (seconds) is given up, and what the look
+    before it found stands.
 
     What is common fills a page from the latest alone, where an index would bring hundreds of thousands to sort. What does
     not is rare, and then the index brings few. So neither costs more as the years go by. Within `searching`.
     """
     keyed = question.phone or question.email or question.postcode  # few, and straight from their index
+    rows: list[Any] = []
     for lately in (False,) if keyed or words is None else (True, False):
         sql, values = statement(
             *(question, filters),
@@ -215,14 +225,20 @@ async def find(
             limit=limit,
             lately=lately,
         )
-        # Which index is best depends on how common the words are: let it be planned for these.
-        await connection.execute(
-            "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)"
-        )
-        rows = await connection.fetch(sql, *values)
+        try:
+            async with connection.transaction():  # so that what is given up spoils no more than itself
+                # Which index is best depends on how common the words are: let it be planned for these.
+                await connection.execute(
+                    "SELECT set_config('plan_cache_mode', 'force_custom_plan', true),"
+                    " set_config('enable_seqscan', 'off', true), set_config('statement_timeout', $1, true)",
+                    str(max(1, round(patience * 1000))),
+                )
+                rows = await connection.fetch(sql, *values)
+        except asyncpg.QueryCanceledError:
+            return [row["request_id"] for row in rows], False
         if len(rows) >= limit:
             break
-    return [row["request_id"] for row in rows]
+    return [row["request_id"] for row in rows], True
 
 
 async def read(connection: Connection, authority: str, requests: Sequence[UUID]) -> list[Found]:

@@ -109,14 +109,6 @@ async def end_session(connection: Connection, authority: str, secret: str) -> No
     )
 
 
-async def end_sessions_of(connection: Connection, authority: str, subject: str) -> int:
-    """Sign a person out everywhere; how many sessions there were."""
-    status = await connection.execute(
-        "DELETE FROM sessions WHERE authority_id = $1 AND subject = $2", authority, subject
-    )
-    return int(status.split()[-1])
-
-
 async def forget_ended(pool: Pool, now: datetime) -> int:
     """Delete what has ended, for all authorities (the courier's pool); how many."""
     ended = [

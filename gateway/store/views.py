@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -53,3 +54,27 @@ async def remove(connection: Connection, authority: str, view_id: UUID, person: 
             *(authority, view_id, person),
         )
     )
+
+
+_NAMES_THEM: Final = """
+WITH theirs AS (
+    SELECT lower(citizen ->> 'name') AS name, substring(lower(citizen ->> 'name') FROM '[^ ]+$') AS surname,
+           lower(citizen ->> 'email') AS email, lower(reference) AS reference,
+           nullif(right(regexp_replace(coalesce(citizen ->> 'phone', ''), '[^0-9]', '', 'g'), 9), '') AS phone
+    FROM requests WHERE authority_id = $1 AND request_id = ANY ($2)
+), said AS (
+    SELECT view_id, lower(name || ' ' || query::text) AS all_of_it, regexp_split_to_array(
+        lower(CASE WHEN list = 'search' THEN query ->> 'q' END), '[^[:alnum:]'']+') AS words
+    FROM saved_views WHERE authority_id = $1
+)
+DELETE FROM saved_views AS v USING said AS s, theirs AS t
+WHERE v.authority_id = $1 AND v.view_id = s.view_id AND (
+    position(t.name IN s.all_of_it) > 0 OR position(t.email IN s.all_of_it) > 0
+    OR position(t.reference IN s.all_of_it) > 0 OR t.surname = ANY (s.words)
+    OR length(t.phone) >= 7 AND position(t.phone IN regexp_replace(s.all_of_it, '[^0-9]', '', 'g')) > 0)
+"""
+
+
+async def forget(connection: Connection, authority: str, requests: Sequence[UUID]) -> None:
+    """Forget the views that name whose requests these are: for erasure, before the requests' own words go."""
+    await connection.execute(_NAMES_THEM, authority, list(requests))

@@ -27,7 +27,7 @@ export function actsOf(request, need, again) {
     release: () => quick("release", {}, "Let go."),
     renew: () => post(at("renew"), {}).then(() => { tell("Yours for 15 minutes more."); again(); }, (error) => tell(error.words, "bad")),
     accept: () => quick("accept", {}, `Accepted as ${serviceName(need.service)}.`),
-    service: () => dialog("What is it really?", "Change service", [{ ...service, required: true }, elsewhere, reason()],
+    service: (likely = null) => dialog("What is it really?", "Change service", [{ ...service, required: true, ...(likely && { value: likely }) }, elsewhere, reason()],
       (values) => send("service", given(values), `Now ${serviceName(values.service)}.`)),
     route: () => dialog("Send it to another organisation", "Re-route", [{ ...elsewhere, hint: null, required: true }, reason()],
       (values) => send("route", values, `On its way to ${organisationName(values.organisation)}.`)),

@@ -71,6 +71,10 @@ function control(wanted) {
     } else if (kind === "service" || kind === "organisation" || kind === "colleague") {
       list = h("datalist", { id: `${id}-list` }, options.map(([, text]) => h("option", { value: text })));
       input = h("input", { ...shared, type: "text", list: `${id}-list`, autocomplete: "off", value: options.find(([code]) => code === value)?.[1] ?? value });
+      input.addEventListener("change", () => { // a part of a name that is only one's is that one's
+        const typed = input.value.trim().toLowerCase(), likely = options.filter(([code, text]) => typed && (text.toLowerCase().includes(typed) || code.toLowerCase() === typed));
+        if (likely.length === 1) [[, input.value]] = likely;
+      });
       read = () => {
         const typed = input.value.trim().toLowerCase();
         if (!typed) return "";

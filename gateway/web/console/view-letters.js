@@ -27,7 +27,7 @@ class Letters extends View {
       h("ul", { class: "rows" }, items.map((each) => h("li", { class: "row-card", data: { key: each.delivery_id } },
         h("div", { class: "row-main" }, h("p", { class: "row-head" }, each.reference && toRequest(each.reference, { data: { row: "" } }), " ", chip(each.state === "dead" ? "Not delivered" : "May have arrived", each.state === "dead" ? "bad" : "warn"), " ",
           each.service ? serviceName(each.service) : "Notice"), h("p", { class: "row-text" }, `${organisationName(each.organisation)}: ${each.detail ?? each.last_outcome ?? "no word"}`)),
-        h("div", { class: "row-meta" }, h("p", {}, ago(each.updated_at)), h("p", {}, `${each.attempt} attempts`)),
+        h("div", { class: "row-meta" }, h("p", {}, ago(each.updated_at)), h("p", {}, each.attempt === 1 ? "1 attempt" : `${each.attempt} attempts`)),
         h("div", { class: "row-acts" }, button("Decide…", () => resubmit(each, () => this.refresh()), { "aria-label": `Decide about ${each.reference}` }))))),
       next && h("p", { class: "hint" }, "There are more: these come first."));
   }

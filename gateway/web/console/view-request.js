@@ -46,14 +46,14 @@ class Request extends View {
       const one = first && actsOf(request, first, again);
       here([["r", "Reply to the citizen", acts.reply], ["i", "Write a note", acts.note], ["b", "Book a call-back", acts.callBack],
         ...(one ? [["m", "Claim or let go", first.claimed_by === actor() && new Date(first.claimed_until) > new Date() ? one.release : one.claim],
-          ["s", "Change the service", one.service], ["d", "Send it elsewhere", one.route], ["e", "Resolve", one.resolve]] : [])]);
+          ["s", "Change the service", () => one.service()], ["d", "Send it elsewhere", one.route], ["e", "Resolve", one.resolve]] : [])]);
     }
   }
 
   #need(request, need, again) {
     const acts = actsOf(request, need, again), over = ended(need.state), held = need.claimed_until && new Date(need.claimed_until) > new Date();
     const mine = held && need.claimed_by === actor(), offered = need.offered_until && new Date(need.offered_until) > new Date() && need.offered_to === actor();
-    const act = (text, name, props = {}) => button(text, acts[name], { class: "plain-button", data: { key: `${need.referral_id}-${name}` }, ...props });
+    const act = (text, name, props = {}) => button(text, () => acts[name](), { class: "plain-button", data: { key: `${need.referral_id}-${name}` }, ...props });
     const waits = need.clock?.paused_at && !need.clock.ended_at;
     const main = over ? [need.state !== "signposted" && act("Reopen…", "reopen")] : [
       offered && [act("Accept the transfer", "acceptOffer", { class: "primary" }), act("Decline", "declineOffer")],
@@ -63,16 +63,25 @@ class Request extends View {
     return h("section", { class: `panel need ${need.priority}`, "aria-labelledby": `need-${need.part}` },
       h("div", { class: "need-head" }, h("h2", { id: `need-${need.part}` }, serviceName(need.service)), chip(stateName(need.state), stateKind(need.state)),
         need.priority !== "normal" && chip(need.priority, need.priority === "safeguarding" ? "bad" : "warn")),
-      h("p", {}, need.merged_into ? "Merged into another need. " : `With ${organisationName(need.organisation)}. `,
+      h("p", {}, need.merged_into ? "Merged into another need. " : need.organisation ? `With ${organisationName(need.organisation)}. ` : "With nobody yet. ",
         held && h("span", { class: mine ? "lease mine" : "lease" }, mine ? "Yours, " : `${person(need.claimed_by)} works on it, `, until(need.claimed_until)),
         need.assigned_to && !held && ` For ${person(need.assigned_to)}.`, need.skill && ` For ${need.skill}.`),
       request.referrals.length > 1 && h("p", { class: "quote" }, need.text),
       this.#clock(need, waits),
+      works() && need.state === "triage" && this.#which(request, need, acts),
       works() && h("div", { class: "row acts", role: "group", "aria-label": `Need ${need.part}` }, main),
       works() && !over && h("details", { data: { name: `more-${need.part}` } }, h("summary", {}, "More"), h("div", { class: "row acts" },
         act("Warm transfer…", "offer"), act("Hand over…", "handOver"), act("Split…", "split"), act("Merge…", "merge"), waits ? act("Clock goes on", "goOn") : act("Pause the clock…", "wait"), act("Not needed…", "cancel"))),
       need.deliveries.length > 0 && h("details", { data: { name: `deliveries-${need.part}` }, open: need.deliveries.some((each) => ["dead", "uncertain"].includes(each.state)) }, h("summary", {}, `Hand-overs (${need.deliveries.length})`),
         h("ul", { class: "plain-list" }, need.deliveries.map((each) => this.#delivery(each, again)))));
+  }
+
+  /** What the door thought of: one press in triage. */
+  #which(request, need, acts) {
+    const part = request.decision.parts?.find((each) => each.text === need.text) ?? request.decision.parts?.[need.part - 1];
+    const likely = (part?.alternatives ?? []).slice(0, 5);
+    return likely.length > 0 && h("div", { class: "others" }, part.question && h("p", { class: "say" }, h("strong", {}, "Ask: "), part.question), h("p", { class: "hint" }, "It may be:"),
+      h("div", { class: "row" }, likely.map((each) => button(`${serviceName(each.service)}, ${Math.round(each.confidence * 100)} %`, () => acts.service(each.service), { class: "pick", data: { key: `${need.referral_id}-${each.service}` } }))));
   }
 
   #clock(need, waits) {
@@ -120,7 +129,7 @@ class Request extends View {
   #context(context) {
     if (!context || (context.earlier.length === 0 && !context.nearby.some((each) => each.in_sector))) return null;
     return h("section", { class: "panel", "aria-labelledby": "known" }, h("h2", { id: "known" }, "Known already"),
-      context.nearby.filter((each) => each.in_sector).map((each) => h("p", { class: "street" }, h("strong", {}, `${each.in_sector} others nearby`), ` reported ${serviceName(each.service)}; ${each.open} still open.`)),
+      context.nearby.filter((each) => each.in_sector).map((each) => h("p", { class: "street" }, h("strong", {}, `${each.in_sector} ${each.in_sector === 1 ? "other" : "others"} nearby`), ` reported ${serviceName(each.service)}; ${each.open} still open.`)),
       h("ul", { class: "plain-list" }, context.earlier.map((each) => h("li", {}, toRequest(each.reference), " ", ago(each.created_at), h("p", { class: "quote" }, each.text)))));
   }
 
@@ -132,7 +141,7 @@ class Request extends View {
   }
 
   #why(why) {
-    return why && h("section", { class: "panel", "aria-labelledby": "why" }, h("h2", { id: "why" }, "Why it was decided so"), h("ul", { class: "why" }, why.sentences.map((each) => h("li", {}, each))), h("p", { class: "hint" }, `Engine ${why.engine}`));
+    return why && h("section", { class: "panel", "aria-labelledby": "why" }, h("h2", { id: "why" }, "Why it was decided so"), h("ul", { class: "why" }, why.sentences.map((each) => h("li", {}, each))));
   }
 }
 customElements.define("fd-view-request", Request);

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 
 import pytest
 
-from gateway.api.endpoint import ENDPOINTS, Auth
+import gateway.api
+from gateway.api.endpoint import ENDPOINTS, Auth, Endpoint
 from gateway.store.pool import open_pool
 
 OPEN = {
@@ -104,3 +107,18 @@ async def test_secrets_are_not_in_the_database(api, database_url):
     secrets = [key.split(".")[3].encode() for key in api.keys.values()]
     assert all(secret not in row["secret_hash"] for row in rows for secret in secrets)
     assert all(len(row["secret_hash"]) == 32 for row in rows)
+
+
+async def test_every_endpoint_that_is_described_is_served(api):
+    """A module whose endpoints nobody registers answers nothing, however well it is written."""
+    served = {(each.method, each.path) for each in api.app[ENDPOINTS].values()}
+    described = set()
+    for module in pkgutil.iter_modules(gateway.api.__path__):
+        for value in vars(importlib.import_module(f"gateway.api.{module.name}")).values():
+            listed = value if isinstance(value, list) else [value]
+            described |= {(each.method, each.path) for each in listed if isinstance(each, Endpoint)}
+    assert len(described) > 60
+    assert described - served == set()
+    for path in ("/api/v1/services", "/api/v1/organisations"):
+        status, _, answer = await api.call("GET", path)
+        assert (status, len(answer) > 10) == (200, True)

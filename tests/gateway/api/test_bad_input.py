@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
 from gateway.store.pool import open_pool
+from tests.conftest import migrated
+from tests.gateway.api.house import gateway
 
 REQUESTS = "/api/v1/requests"
+
+
+@pytest.fixture(scope="module")
+async def place(door, server_url):
+    """One gateway for all of these: what is refused leaves nothing that another would trip over."""
+    async with migrated(server_url) as url, gateway(door, url, courier_poll=30) as api:
+        yield api, url
+
+
+@pytest.fixture
+def api(place, no_blocking):
+    with no_blocking():
+        yield place[0]
+
+
+@pytest.fixture
+def database_url(place):
+    return place[1]
 
 
 async def stored(database_url):
@@ -51,6 +72,7 @@ async def stored(database_url):
 )
 async def test_what_is_wrong_and_where_is_said(api, database_url, body, status, kind, says, pointer):
     """The status, the kind of problem, the reason, and a pointer to the place."""
+    before = await stored(database_url)
     got, headers, problem = await api.call(
         "POST", REQUESTS, data=body, headers={"Content-Type": "application/json"}
     )
@@ -60,7 +82,7 @@ async def test_what_is_wrong_and_where_is_said(api, database_url, body, status, 
     assert says in problem["detail"], problem
     if pointer is not None:
         assert problem["errors"][0]["pointer"] == pointer
-    assert await stored(database_url) == 0
+    assert await stored(database_url) == before
 
 
 async def test_every_naughty_string_is_stored_to_the_letter_or_refused_clearly(api, shared):
@@ -69,17 +91,21 @@ async def test_every_naughty_string_is_stored_to_the_letter_or_refused_clearly(a
         each for each in json.loads((shared / "data" / "blns.json").read_text()) if isinstance(each, str)
     ]
     assert len(strings) > 400
-    accepted = 0
-    for text in strings:
+
+    async def accepted(text):
         status, _, body = await api.call("POST", REQUESTS, json={"text": text, "service": "pothole"})
         assert status in {201, 422}, (text, body)
         if status == 201:
-            accepted += 1
             _, _, back = await api.call("GET", f"{REQUESTS}/{body['reference']}")
             assert back["text"] == text.strip()
-        else:
-            assert body["errors"][0]["pointer"] == "/text"
-    assert accepted > 400
+            return True
+        assert body["errors"][0]["pointer"] == "/text"
+        return False
+
+    kept = 0
+    for start in range(0, len(strings), 16):
+        kept += sum(await asyncio.gather(*map(accepted, strings[start : start + 16])))
+    assert kept > 400
 
 
 async def test_naughty_strings_are_harmless_where_they_are_understood(api, shared):

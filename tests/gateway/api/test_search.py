@@ -231,3 +231,13 @@ async def test_a_search_reads_no_table_from_end_to_end(pool):
             plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN " + sql, *values))
             assert index in plan, plan
             assert "Seq Scan on request" not in plan, plan
+
+
+async def test_a_search_that_takes_too_long_is_given_up_and_says_so(api, town, pool):
+    """Whatever holds it up: the answer comes, and does not pretend that there is nothing."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE request_search IN ACCESS EXCLUSIVE MODE")
+        status, _, answer = await api.call("POST", "/api/v1/search", json={"q": "wheelie bin"})
+        assert (status, answer["items"], answer["whole"]) == (200, [], False)
+    _, _, answer = await api.call("POST", "/api/v1/search", json={"q": "bin"})
+    assert answer["whole"] is True

@@ -210,6 +210,37 @@ async def test_erasure_leaves_a_tombstone_and_no_word(pool, clock, written, data
     assert (await verify(pool, "barnet", clock.now())).faults == []
 
 
+async def test_erasure_reaches_tags_and_saved_views(pool, clock, written):
+    """A tag or a saved search may be their name or number; what is about others stays."""
+    request = await written(email="quentin@example.org", name="Quentin Quill", phone="020 7946 0777")
+    other = await written(name="Somebody Else")
+    kept = {"potholes of the week": {"q": "pothole"}, "else": {"q": "somebody"}}
+    gone = {
+        "Quentin Quill's": {"tag": "x"},
+        "by surname": {"q": "quill bin"},
+        "by number": {"q": "+44 20 7946 0777"},
+        "by address": {"q": "QUENTIN@example.org"},
+        "by reference": {"q": request.reference},
+    }
+    for name, query in {**kept, **gone}.items():
+        await pool.execute(
+            "INSERT INTO saved_views VALUES ('barnet', gen_random_uuid(), 'key:x', $1, 'search', $2, true, $3)",
+            *(name, query, clock.now()),
+        )
+    for each in (request, other):
+        await pool.execute(
+            "INSERT INTO request_tags VALUES ('barnet', $1, 'quill', 'key:x', $2)",
+            each.request_id,
+            clock.now(),
+        )
+    async with scoped(pool, "barnet") as connection:
+        assert await erase(connection, CALLER, [request.request_id], clock.now(), why="erased") == 1
+    assert {row["name"] for row in await pool.fetch("SELECT name FROM saved_views")} == set(kept)
+    assert [row["request_id"] for row in await pool.fetch("SELECT request_id FROM request_tags")] == [
+        other.request_id
+    ]
+
+
 async def test_an_erased_request_is_still_read_and_explained(pool, clock, written):
     """Its tombstone is a request like any other to whoever lists and reads."""
     from gateway.store.decisions import read_decision  # noqa: PLC0415
