@@ -106,10 +106,22 @@ TOLD = [
     ("zh", LIFE, "快来，我爸爸没有呼吸了"),
     ("zh", ABUSE, "我老公打我，我很害怕"),
     ("zh", SUICIDE, "我不想活了"),
+    ("pl", LIFE, "na klatce jest pełno dymu"),
+    ("es", LIFE, "mi padre se ha desmayado y no despierta"),
+    ("es", ABUSE, "mi ex me amenaza de muerte"),
+    ("cy", SUICIDE, "dwi isio marw"),
+    ("hi", ABUSE, "pati ne mujhe mara"),
+    ("ar", LIFE, "ابني لا يستطيع التنفس"),
+    ("zh", ABUSE, "我丈夫经常打我"),
     ("zh", GAS, "樓道裡有煤氣味"),
 ]  # fmt: skip
 
 ORDINARY = [
+    "Latarnia na naszej ulicy pali się cały dzień",
+    "In unserer Straße ist es dunkel, es brennt kein Licht",
+    "Unsere Straße erstickt im Müll",
+    "Çocuklar yeni parka bayıldı",
+    "Фонарь у дома не горит уже неделю",
     "Gdzie mogę oddać stary piec gazowy i noże kuchenne?",
     "Kto zabija szczury na podwórku?",
     "Câinele vecinului latră toată noaptea și nu pot dormi",
