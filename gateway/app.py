@@ -294,7 +294,7 @@ async def _chat(app: web.Application, settings: Settings, clock: Clock) -> Async
     app[chat_access.LIMITS] = chat_access.Limits(clock, settings.chat_starts)
     app[chat_files.UNPACKING] = asyncio.Semaphore(chat_files.MOST_AT_ONCE)
     app[conversations.DESK] = ChatDesk(talks)
-    app[chat.SURVEYS] = Surveys(pool, intake, clock, meters)
+    app[chat.SURVEYS] = Surveys(pool, intake, app[corrections.NOT_FIXED], clock, meters)
     closing = asyncio.create_task(_close_streams(app[DRAINING], hub), name="chat-closing")
     async with hub.running(), ChatKeeper(talks, understanding).running():
         yield

@@ -36,6 +36,8 @@ _UNTAKEN: Final = frozenset({State.ROUTED, State.UNDELIVERABLE, State.UNCERTAIN}
 """What a referral is whose organisation is not known to have it."""
 LOOK: Final = 5.0
 """Seconds between looks for unknown cases that have become known."""
+AGAIN: Final = 1.0
+"""Seconds until a poll is tried again that our own database, not the organisation, kept from its turn."""
 
 
 class StatusSync:
@@ -168,15 +170,17 @@ class StatusSync:
     async def _poll_for_ever(self, line: Line) -> None:
         interval = line.organisation.delivery.poll_interval
         while True:
+            wait = interval
             try:
                 await self.poll(line)
             except DeliveryError as error:
                 log.info("status poll failed", organisation=line.organisation.code, detail=error.detail)
             except (*AWAY, StoreUnavailable):
                 log.info("status poll waits for the database", organisation=line.organisation.code)
+                wait = min(interval, AGAIN)
             except Exception:
                 log.exception("status poll failed", organisation=line.organisation.code)
-            await asyncio.sleep(interval)
+            await asyncio.sleep(wait)
 
     async def _catch_up_for_ever(self) -> None:
         while True:
@@ -193,10 +197,12 @@ class StatusSync:
         authority, code = line.authority, line.organisation.code
         now = self._clock.now()
         interval = timedelta(seconds=line.organisation.delivery.poll_interval)
-        ours, cursor = await statuses.begin_poll(self._pool, authority, code, now, now - interval * 0.9)
-        if not ours:
-            return 0
-        references = await statuses.awaited_references(self._pool, authority, code, MOST_AWAITED)
+        # In one transaction: whoever cannot say what to ask after has not had its turn.
+        async with self._pool.acquire() as connection, connection.transaction():
+            ours, cursor = await statuses.begin_poll(connection, authority, code, now, now - interval * 0.9)
+            references = (
+                await statuses.awaited_references(connection, authority, code, MOST_AWAITED) if ours else []
+            )
         if not references:
             return 0
         answer = await line.adapter.poll(cursor, references)

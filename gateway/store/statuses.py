@@ -214,10 +214,10 @@ async def write_status(
 
 
 async def begin_poll(
-    pool: Pool, authority: str, organisation: str, now: datetime, not_since: datetime
+    connection: Connection, authority: str, organisation: str, now: datetime, not_since: datetime
 ) -> tuple[bool, str | None]:
     """Take this organisation's turn to be polled, if no other process has since `not_since`; and the cursor."""
-    row = await pool.fetchrow(
+    row = await connection.fetchrow(
         "INSERT INTO poll_cursors AS c (authority_id, organisation, polled_at) VALUES ($1, $2, $3)"
         " ON CONFLICT (authority_id, organisation) DO UPDATE SET polled_at = $3 WHERE c.polled_at <= $4 OR c.polled_at > $3"
         " RETURNING cursor",
@@ -234,9 +234,11 @@ async def keep_cursor(connection: Connection, authority: str, organisation: str,
     )
 
 
-async def awaited_references(pool: Pool, authority: str, organisation: str, limit: int) -> list[str]:
+async def awaited_references(
+    connection: Connection, authority: str, organisation: str, limit: int
+) -> list[str]:
     """The organisation's own references of cases that have not ended, longest unheard of first."""
-    rows = await pool.fetch(
+    rows = await connection.fetch(
         "SELECT d.external_reference FROM deliveries AS d JOIN referrals AS r USING (authority_id, referral_id)"
         " WHERE d.authority_id = $1 AND d.organisation = $2 AND d.state = 'delivered' AND d.external_reference IS NOT NULL"
         " AND r.organisation = d.organisation AND r.state IN ('delivered', 'in_progress')"
