@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from msgspec.structs import replace
 
 from adapters.base import DeliveryError, StatusUpdate
-from adapters.text import plain
 from gateway.clock import Clock
 from gateway.delivery import escalation
+from gateway.delivery.incoming import clean
 from gateway.delivery.line import Line
 from gateway.errors import StoreUnavailable
 from gateway.identifiers import uuid7
@@ -66,12 +64,14 @@ class StatusSync:
 
     async def apply(self, authority: str, organisation: str, updates: Sequence[StatusUpdate]) -> None:
         """Apply updates in the order of their time, each once. Raises `StoreUnavailable`."""
-        clean = [_clean(update) for update in updates]
+        cleaned = [clean(update) for update in updates]
         with unavailable_is_clear():
             known = (
-                await statuses.already_known(self._pool, authority, organisation, clean) if clean else set()
+                await statuses.already_known(self._pool, authority, organisation, cleaned)
+                if cleaned
+                else set()
             )
-            fresh = [update for update in clean if statuses.update_key(update) not in known]
+            fresh = [update for update in cleaned if statuses.update_key(update) not in known]
             async with self._pool.acquire() as connection:
                 for update in sorted(fresh, key=lambda update: update.at):
                     async with connection.transaction():
@@ -231,25 +231,6 @@ def _current(waiting: statuses.Waiting, update: StatusUpdate) -> bool:
     """Whether it tells something new of a referral that this organisation still has."""
     late = waiting.status_at is not None and update.at < waiting.status_at
     return not late and waiting.role == "lead" and waiting.referral_organisation == waiting.organisation
-
-
-def _clean(update: StatusUpdate) -> StatusUpdate:
-    """What an organisation sent, fit to be stored."""
-    update_id = update.update_id
-    if update_id is not None and (len(update_id) > 200 or not update_id.isprintable()):
-        update_id = hashlib.sha256(update_id.encode("utf-8", "replace")).hexdigest()
-    return replace(
-        update,
-        external_reference=_plain(update.external_reference, 500),
-        delivery_id=_plain(update.delivery_id, 100),
-        status=plain(update.status, 200),
-        note=plain(update.note, 2000),
-        update_id=update_id,
-    )
-
-
-def _plain(text: str | None, most: int) -> str | None:
-    return None if text is None else plain(text, most)
 
 
 def _event(waiting: statuses.Waiting, kind: str, update: StatusUpdate, now: datetime) -> Event:
