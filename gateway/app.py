@@ -63,7 +63,6 @@ from gateway.clock import Clock, SystemClock
 from gateway.connections import make_lines
 from gateway.delivery.correction import Correcting
 from gateway.delivery.courier import Courier
-from gateway.delivery.health import Health
 from gateway.delivery.ladder import Ladder
 from gateway.delivery.not_fixed import NotFixed
 from gateway.delivery.orphans import Orphans
@@ -248,7 +247,7 @@ async def _courier(app: web.Application, settings: Settings, clock: Clock) -> As
     )
     orphans = Orphans(app[COURIER_POOL], understanding, clock, wake=courier.wake)
     app[RELOAD].on_swapped += [sync.follow, orphans.look]
-    overdue = Overdue(app[COURIER_POOL], understanding, clock, Health(lines), wake=courier.wake)
+    overdue = Overdue(app[COURIER_POOL], lines, understanding, clock, wake=courier.wake)
     ladder = Ladder(app[COURIER_POOL], understanding, clock, app[METRICS], wake=courier.wake)
     async with (
         courier.running(settings.drain),
@@ -294,7 +293,7 @@ async def _chat(app: web.Application, settings: Settings, clock: Clock) -> Async
     app[chat_access.LIMITS] = chat_access.Limits(clock, settings.chat_starts)
     app[chat_files.UNPACKING] = asyncio.Semaphore(chat_files.MOST_AT_ONCE)
     app[conversations.DESK] = ChatDesk(talks)
-    app[chat.SURVEYS] = Surveys(pool, intake, clock, meters)
+    app[chat.SURVEYS] = Surveys(pool, intake, app[corrections.NOT_FIXED], clock, meters)
     closing = asyncio.create_task(_close_streams(app[DRAINING], hub), name="chat-closing")
     async with hub.running(), ChatKeeper(talks, understanding).running():
         yield
