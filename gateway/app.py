@@ -63,7 +63,6 @@ from gateway.clock import Clock, SystemClock
 from gateway.connections import make_lines
 from gateway.delivery.correction import Correcting
 from gateway.delivery.courier import Courier
-from gateway.delivery.health import Health
 from gateway.delivery.ladder import Ladder
 from gateway.delivery.not_fixed import NotFixed
 from gateway.delivery.orphans import Orphans
@@ -248,7 +247,7 @@ async def _courier(app: web.Application, settings: Settings, clock: Clock) -> As
     )
     orphans = Orphans(app[COURIER_POOL], understanding, clock, wake=courier.wake)
     app[RELOAD].on_swapped += [sync.follow, orphans.look]
-    overdue = Overdue(app[COURIER_POOL], understanding, clock, Health(lines), wake=courier.wake)
+    overdue = Overdue(app[COURIER_POOL], lines, understanding, clock, wake=courier.wake)
     ladder = Ladder(app[COURIER_POOL], understanding, clock, app[METRICS], wake=courier.wake)
     async with (
         courier.running(settings.drain),
