@@ -17,8 +17,13 @@ async def sent(api, text=POLISH, *, authority="barnet", **body):
         "POST", REQUESTS, authority=authority, json={"text": text, **body}
     )
     assert status == 201, answer
-    while True:  # the courier changes the version once more when it has handed over
-        _, _, request = await api.call("GET", headers["Location"], authority=authority)
+    return await handed_over(api, headers["Location"], authority=authority)
+
+
+async def handed_over(api, location, *, authority="barnet"):
+    """The request once the courier has nothing of it in hand: it changes the version when it hands over."""
+    while True:
+        _, _, request = await api.call("GET", location, authority=authority)
         handed = [one["state"] for need in request["referrals"] for one in need["deliveries"]]
         if not {"waiting", "claimed"} & set(handed):
             return request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.app import KEEPER
-from tests.gateway.api.desk import REQUESTS, act, until_found
+from tests.gateway.api.desk import REQUESTS, act, handed_over, until_found
 from tests.gateway.api.desk import sent as send
 
 
@@ -60,9 +60,12 @@ async def test_a_transfer_changes_nothing_and_another_service_its_targets(api):
     """From the same beginning."""
     request = await sent(api, service="street-light")
     before = clock(request)
-    await act(api, need(request), "route", organisation="council", reason="theirs")
-    assert clock(await read(api, request))["resolve_by"] == before["resolve_by"]
-    await act(api, need(request), "service", service="missed-bin", reason="a bin")
+    status, _, answer = await act(api, need(request), "route", organisation="council", reason="theirs")
+    assert status == 200, answer
+    transferred = await handed_over(api, f"{REQUESTS}/{request['reference']}")
+    assert clock(transferred)["resolve_by"] == before["resolve_by"]
+    status, _, answer = await act(api, need(request), "service", service="missed-bin", reason="a bin")
+    assert status == 200, answer
     after = clock(await read(api, request))
     assert after["resolve_by"] < before["resolve_by"]
     assert after["started_at"] == before["started_at"]
