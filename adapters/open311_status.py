@@ -18,6 +18,8 @@ from adapters.open311_wire import Record
 LONGEST: Final = timedelta(days=89)
 """The specification allows 90 days between the two dates of a question."""
 SHORTEST: Final = timedelta(seconds=1)
+OLDEST: Final = 20 * LONGEST
+"""A cursor from longer ago is not gone on from: nothing waits that long, and every question costs."""
 _IDS_AT_ONCE: Final = 50
 TOKEN: Final = "token:"  # noqa: S105  no secret: Open311's word for a reference that is not ready yet
 
@@ -76,8 +78,10 @@ class StatusReader:
     async def _updates(self, cursor: str | None, names: Mapping[str, str]) -> Poll | None:
         now = self._clock()
         last = parse_time(cursor) if cursor is not None else None
+        if last is not None and now - last > OLDEST:  # some program's word for no date at all
+            last = None
         start = (last or now - LONGEST) - self._overlap
-        end = now + self._overlap
+        oldest, end = start, now + self._overlap
         span = LONGEST
         updates: list[StatusUpdate] = []
         while start < end:
@@ -95,7 +99,7 @@ class StatusReader:
                 return None
             for record in records:
                 at = parse_time(text_of(record, "updated_datetime"))
-                if at is not None and at <= now:
+                if at is not None and oldest <= at <= now:  # an odd date is no place to go on from
                     last = max(last or at, at)
                 updates += _update(record, names, at or now)
             start = until

@@ -1,8 +1,9 @@
 """Handing one message to one mail server, and what each way of failing means.
 
-The server takes over when it answers the end of the message. Until the message leaves, a failure is
-harmless and it may be tried again; from then until that answer nobody can tell, for a mail server removes
-no duplicates.
+The server takes over when it answers the end of the message, the line with a single dot. Until that line leaves,
+a failure is harmless and it may be tried again: no server keeps half a message. From then until the answer nobody can
+tell, for a mail server removes no duplicates. So the dot is held back until all before it has gone, and it is not
+sent when too little of the time is left to wait for the answer: a slow server is tried again, not wondered about.
 
 Connections are kept for a short while, since a TLS handshake costs more than the message.
 """
@@ -13,10 +14,11 @@ import asyncio
 import re
 import ssl
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import aiosmtplib
 import msgspec
+from aiosmtplib.protocol import SMTPProtocol
 
 from adapters.base import DeliveryError, Refused, Unavailable, Uncertain
 
@@ -25,6 +27,8 @@ TlsMode = Literal["starttls", "implicit", "none"]
 _IDLE_SECONDS: Final = 20.0
 _IDLE_MOST: Final = 16
 _QUIT_SECONDS: Final = 1.0
+_BEFORE_THE_DOT: Final = 2 / 3
+"""Of the time for a hand-over, the part in which the message must have gone; the rest is for the answer alone."""
 _LINE_START_DOT: Final = re.compile(rb"(?m)^\.")
 _ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 _NOT_SIGNED_IN: Final = frozenset({530, 534, 535, 538})
@@ -46,7 +50,7 @@ class SmtpServer(msgspec.Struct, frozen=True, kw_only=True):
     hello: str = "localhost"
     """The name we greet with."""
     timeout: float = 30.0
-    """Seconds for the whole hand-over."""
+    """Seconds for the whole hand-over; the last third of them is for the answer to the message's end."""
     connect_timeout: float = 10.0
     """Seconds until a new connection is ready for mail."""
 
@@ -68,9 +72,12 @@ class SmtpSender:
         left = False
         try:
             async with asyncio.timeout(self._server.timeout):
-                client = await self._envelope(sender, recipients, clients)
+                async with asyncio.timeout(self._server.timeout * _BEFORE_THE_DOT):
+                    client = await self._envelope(sender, recipients, clients)
+                    await _send_all_but_the_dot(client, message)
+                _send_the_dot(client)
                 left = True
-                code = await _hand_over(client, message)
+                code = await _answer(client)
         except (TimeoutError, OSError, aiosmtplib.SMTPException) as error:
             raise _meaning(error, left=left) from None
         else:
@@ -152,17 +159,34 @@ async def _announce(client: aiosmtplib.SMTP, sender: str, recipients: Sequence[s
         raise aiosmtplib.SMTPDataError(answer.code, answer.message)
 
 
-async def _hand_over(client: aiosmtplib.SMTP, message: bytes) -> int:
-    # Not `client.data()`: it would not tell us whether the message had left when the connection broke.
-    protocol = client.protocol
-    if protocol is None:
-        raise aiosmtplib.SMTPServerDisconnected("connection lost")
+# Not `client.data()`: it would not tell us whether the message had left when the connection broke.
+
+
+async def _send_all_but_the_dot(client: aiosmtplib.SMTP, message: bytes) -> None:
+    """Return once it is out of this process's hands."""
+    protocol = _protocol(client)
+    transport = cast("asyncio.WriteTransport", protocol.transport)
+    transport.set_write_buffer_limits(high=0)  # so that "not paused" means that nothing is left
     body = _LINE_START_DOT.sub(b"..", message)
-    protocol.write(body + (b"" if body.endswith(b"\r\n") else b"\r\n") + b".\r\n")
-    answer = await protocol.read_response(timeout=client.timeout)
+    protocol.write(body + (b"" if body.endswith(b"\r\n") else b"\r\n"))
+    await protocol._drain_helper()  # noqa: SLF001  asyncio's own way, which aiosmtplib does not pass on
+
+
+def _send_the_dot(client: aiosmtplib.SMTP) -> None:
+    _protocol(client).write(b".\r\n")
+
+
+async def _answer(client: aiosmtplib.SMTP) -> int:
+    answer = await _protocol(client).read_response(timeout=client.timeout)
     if not 200 <= answer.code < 300:
         raise aiosmtplib.SMTPDataError(answer.code, answer.message)
     return answer.code
+
+
+def _protocol(client: aiosmtplib.SMTP) -> SMTPProtocol:
+    if client.protocol is None or client.protocol.transport is None:
+        raise aiosmtplib.SMTPServerDisconnected("connection lost")
+    return client.protocol
 
 
 def _meaning(error: Exception, *, left: bool) -> DeliveryError:

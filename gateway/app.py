@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
 import time
@@ -64,7 +65,6 @@ from gateway.clock import Clock, SystemClock
 from gateway.connections import make_lines
 from gateway.delivery.correction import Correcting
 from gateway.delivery.courier import Courier
-from gateway.delivery.health import Health
 from gateway.delivery.ladder import Ladder
 from gateway.delivery.not_fixed import NotFixed
 from gateway.delivery.orphans import Orphans
@@ -134,10 +134,10 @@ def build(
     lines = make_lines(door, settings, environ, clock, metrics)
     app[callbacks.LINES] = lines
     app[RELOAD] = Reload(app[staff.UNDERSTANDING], lines, settings, environ, clock, metrics)
-    endpoints = [endpoint for surface in SURFACES for endpoint in surface.ENDPOINTS]
+    endpoints = _endpoints()
     add_endpoints(app, endpoints)
     metrics.begin_routes(sorted({endpoint.path for endpoint in endpoints}))
-    _add_documents(app, endpoints)
+    app[openapi.DOCUMENT], app[docs.PAGE] = _documents()
     app.cleanup_ctx.append(lambda app: _store(app, settings))
     app.cleanup_ctx.append(lambda app: _people(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _witness(app, clock))
@@ -155,9 +155,15 @@ def build(
     return app
 
 
-def _add_documents(app: web.Application, endpoints: list[Endpoint]) -> None:
-    app[openapi.DOCUMENT] = openapi.encode(endpoints)
-    app[docs.PAGE] = docs.page(msgspec.json.decode(app[openapi.DOCUMENT]))
+def _endpoints() -> list[Endpoint]:
+    return [endpoint for surface in SURFACES for endpoint in surface.ENDPOINTS]
+
+
+@functools.cache
+def _documents() -> tuple[bytes, str]:
+    """The API's description and the page made from it: the same for every application of this process."""
+    document = openapi.encode(_endpoints())
+    return document, docs.page(msgspec.json.decode(document))
 
 
 async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None]:
@@ -249,7 +255,7 @@ async def _courier(app: web.Application, settings: Settings, clock: Clock) -> As
     )
     orphans = Orphans(app[COURIER_POOL], understanding, clock, wake=courier.wake)
     app[RELOAD].on_swapped += [sync.follow, orphans.look]
-    overdue = Overdue(app[COURIER_POOL], understanding, clock, Health(lines), wake=courier.wake)
+    overdue = Overdue(app[COURIER_POOL], lines, understanding, clock, wake=courier.wake)
     ladder = Ladder(app[COURIER_POOL], understanding, clock, app[METRICS], wake=courier.wake)
     async with (
         courier.running(settings.drain),
@@ -295,7 +301,7 @@ async def _chat(app: web.Application, settings: Settings, clock: Clock) -> Async
     app[chat_access.LIMITS] = chat_access.Limits(clock, settings.chat_starts)
     app[chat_files.UNPACKING] = asyncio.Semaphore(chat_files.MOST_AT_ONCE)
     app[conversations.DESK] = ChatDesk(talks)
-    app[chat.SURVEYS] = Surveys(pool, intake, clock, meters)
+    app[chat.SURVEYS] = Surveys(pool, intake, app[corrections.NOT_FIXED], clock, meters)
     closing = asyncio.create_task(_close_streams(app[DRAINING], hub), name="chat-closing")
     async with hub.running(), ChatKeeper(talks, understanding).running():
         yield

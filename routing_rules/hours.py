@@ -27,6 +27,8 @@ Span = tuple[time, time | None]
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SPAN: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
 _EVERY_YEAR: Final = frozenset({(12, 25), (12, 26), (1, 1)})
+_LATEST: Final = timedelta(days=60)
+"""What began longer ago is late whatever was agreed."""
 _SEARCH_DAYS: Final = 400
 """How far ahead to look for an open day. Longer than any year of holidays; shorter than for ever."""
 
@@ -158,6 +160,20 @@ class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             minutes=self.minutes or 0, hours=self.working_hours or 0, days=self.working_days or 0
         )
         return start.astimezone(UTC) + length
+
+    def passed_since(self, now: datetime, hours: Hours) -> datetime:
+        """The latest start (to a minute, within 60 days) whose time is over: what began by then is late.
+
+        For who must find the late ones among many without reckoning for each.
+        """
+        early, late = now - _LATEST, now
+        while late - early > timedelta(minutes=1):
+            middle = early + (late - early) / 2
+            if self.due(middle, hours) <= now:
+                early = middle
+            else:
+                late = middle
+        return early
 
 
 def is_bank_holiday(day: date, nation: Nation) -> bool:

@@ -79,7 +79,8 @@ class NewView(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 async def search(request: web.Request) -> web.Response:
     """POST /api/v1/search."""
     body, caller, desk = await read_body(request, Search), request[CALLER], request.app[DESK]
-    question = read_question(checked_text(body.q, "/q") if body.q.strip() else "")
+    typed = checked_text(body.q, "/q") if body.q.strip() else ""
+    question = read_question(typed)
     filters = Filters(
         state=body.state.value if body.state else None,
         service=body.service,
@@ -91,6 +92,8 @@ async def search(request: web.Request) -> web.Response:
     )
     phase, before = _read_cursor(body.cursor) if body.cursor else (_EXACT, None)
     async with desk.search(caller.authority) as connection:
+        if question.reference is not None and not await store.known(connection, question.reference):
+            question = read_question(typed, as_reference=False)
         words = await store.read_words(connection, question.words)
         if question.words and not words and question == Question(words=question.words):
             return json_answer(Results(items=[], alike=False, whole=True, next=None))

@@ -13,6 +13,7 @@ from gateway.chat.meters import ChatMeters
 from gateway.chat.model import Conversation
 from gateway.chat.tracking import Standing
 from gateway.clock import Clock
+from gateway.delivery.not_fixed import NotFixed
 from gateway.identifiers import uuid7
 from gateway.intake import Agreed, Answer, Incoming, Intake
 from gateway.model import Event
@@ -37,8 +38,11 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
 class Surveys:
     """Keeps answers, counts them, and carries "not fixed" back in."""
 
-    def __init__(self, pool: Pool, intake: Intake, clock: Clock, meters: ChatMeters) -> None:
+    def __init__(
+        self, pool: Pool, intake: Intake, not_fixed: NotFixed, clock: Clock, meters: ChatMeters
+    ) -> None:
         self._pool = pool
+        self._not_fixed = not_fixed
         self._intake = intake
         self._clock = clock
         self._meters = meters
@@ -52,11 +56,17 @@ class Surveys:
         await self._keep(authority, str(conversation.conversation_id), "chat", about or [NOTHING], opinion)
 
     async def of_request(self, authority: str, standing: Standing, opinion: Opinion) -> str | None:
-        """An answer about a request that was looked up; the reference of the new report if it is not fixed."""
+        """An answer about a request that was looked up. What is not fixed is opened again.
+
+        The reference of a new report, where one was made: the words speak of danger, or there was nothing to open.
+        """
         about = list(dict.fromkeys((part.organisation, part.service) for part in standing.parts)) or [NOTHING]
         await self._keep(authority, standing.reference, standing.channel or "web", about, opinion)
         if opinion.fixed is not False or standing.request_id is None:
             return None
+        heard = await self._not_fixed.say(authority, standing.request_id, opinion.words)
+        if heard.in_hand:
+            return heard.danger
         return await self._ask_again(authority, standing, standing.request_id, opinion)
 
     async def _keep(

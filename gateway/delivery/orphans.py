@@ -14,7 +14,7 @@ from gateway.clock import Clock
 from gateway.delivery import escalation
 from gateway.store import orphans
 from gateway.store.orphans import Orphan
-from gateway.store.outcomes import move_on
+from gateway.store.outcomes import move_on, withdraw
 from gateway.store.pool import AWAY, Connection, Pool
 from gateway.understanding import Understanding
 
@@ -110,7 +110,7 @@ class Orphans:
 
     async def _hand_on(self, connection: Connection, orphan: Orphan) -> None:
         now = self._clock.now()
-        await orphans.withdraw(connection, orphan, now)
+        await withdraw(connection, orphan.authority_id, orphan.delivery_id, now)
         if not orphan.holds:
             return
         held = escalation.Held(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+import asyncpg
 import structlog
-from msgspec.structs import replace
 
 from adapters.base import DeliveryError, StatusUpdate
-from adapters.text import plain
 from gateway.clock import Clock
 from gateway.delivery import escalation
+from gateway.delivery.incoming import clean
 from gateway.delivery.line import Line
 from gateway.errors import StoreUnavailable
 from gateway.identifiers import uuid7
@@ -32,10 +31,13 @@ MOST_AWAITED: Final = 100_000
 """References asked after in one poll: all that are open, since an adapter drops what it was not asked after."""
 KNOWN_SINCE: Final = timedelta(days=1)
 """How long a status of an unknown case is looked at again by itself."""
+_SAYS_MOST: Final = ("applied", "held", "unmapped", "ignored")
 _UNTAKEN: Final = frozenset({State.ROUTED, State.UNDELIVERABLE, State.UNCERTAIN})
 """What a referral is whose organisation is not known to have it."""
 LOOK: Final = 5.0
 """Seconds between looks for unknown cases that have become known."""
+AGAIN: Final = 1.0
+"""Seconds until a poll is tried again that our own database, not the organisation, kept from its turn."""
 
 
 class StatusSync:
@@ -64,16 +66,27 @@ class StatusSync:
 
     async def apply(self, authority: str, organisation: str, updates: Sequence[StatusUpdate]) -> None:
         """Apply updates in the order of their time, each once. Raises `StoreUnavailable`."""
-        clean = [_clean(update) for update in updates]
+        cleaned = [clean(update) for update in updates]
         with unavailable_is_clear():
             known = (
-                await statuses.already_known(self._pool, authority, organisation, clean) if clean else set()
+                await statuses.already_known(self._pool, authority, organisation, cleaned)
+                if cleaned
+                else set()
             )
-            fresh = [update for update in clean if statuses.update_key(update) not in known]
-            async with self._pool.acquire() as connection:
-                for update in sorted(fresh, key=lambda update: update.at):
-                    async with connection.transaction():
-                        await self._apply(connection, authority, organisation, update)
+            fresh = [update for update in cleaned if statuses.update_key(update) not in known]
+            for update in sorted(fresh, key=lambda update: update.at):
+                await self._apply_alone(authority, organisation, update)
+
+    async def _apply_alone(self, authority: str, organisation: str, update: StatusUpdate) -> None:
+        """In a transaction of its own; again where it and the courier's endings waited for each other's rows."""
+        for last in (False, False, True):
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    await self._apply(connection, authority, organisation, update)
+                    return
+            except asyncpg.DeadlockDetectedError:
+                if last:
+                    raise
 
     async def catch_up(self) -> int:
         """Apply statuses that came before their hand-over had been written down; how many."""
@@ -91,16 +104,34 @@ class StatusSync:
         self, connection: Connection, authority: str, organisation: str, update: StatusUpdate
     ) -> None:
         now = self._clock.now()
-        waiting = await statuses.find(connection, authority, organisation, update)
+        spoken_of = await statuses.find(connection, authority, organisation, update)
         mapped = self._map(authority, organisation, update.status)
-        applied = _verdict(waiting, mapped, update)
-        delivery_id = waiting.delivery_id if waiting else None
+        verdicts = [(_verdict(waiting, mapped, update), waiting) for waiting in spoken_of]
+        applied, delivery_id = "unknown", None
+        if verdicts:  # one row for the update, whatever it is to each: what moved something says most
+            applied, waiting = min(verdicts, key=lambda each: _SAYS_MOST.index(each[0]))
+            delivery_id = waiting.delivery_id
         if not await statuses.is_new(connection, authority, organisation, update, delivery_id, applied, now):
             return
         self._metrics.statuses.labels(authority, organisation, applied).inc()
-        if waiting is None or applied == "ignored" or not _current(waiting, update):
-            return
-        moves = mapped if applied == "applied" and mapped is not waiting.state else None
+        for number, (_, before) in enumerate(verdicts):
+            # What was merged with another moves with it.
+            waiting = await statuses.as_it_is_now(connection, before) if number else before
+            verdict = _verdict(waiting, mapped, update)
+            if verdict != "ignored" and _current(waiting, update):
+                await self._tell(connection, waiting, update, mapped, verdict, now)
+
+    async def _tell(
+        self,
+        connection: Connection,
+        waiting: statuses.Waiting,
+        update: StatusUpdate,
+        mapped: State | None,
+        verdict: str,
+        now: datetime,
+    ) -> None:
+        """What an update is to one delivery, written down with its event."""
+        moves = mapped if verdict == "applied" and mapped is not waiting.state else None
         if moves is None and waiting.state in _UNTAKEN:
             moves = State.DELIVERED  # whoever speaks of it has it, whatever the word means
         await statuses.write_status(connection, waiting, update, moves, now)
@@ -110,8 +141,8 @@ class StatusSync:
         if moves is State.REJECTED:
             await self._hand_on(connection, waiting, update, now)
             return
-        told = [moves.value] if moves else ["status"] if applied == "applied" else []
-        told += [f"{mapped}_reported"] if applied == "held" else []
+        told = [moves.value] if moves else ["status"] if verdict == "applied" else []
+        told += [f"{mapped}_reported"] if verdict == "held" else []
         for kind in told:
             await add_event(connection, _event(waiting, kind, update, now))
 
@@ -168,15 +199,17 @@ class StatusSync:
     async def _poll_for_ever(self, line: Line) -> None:
         interval = line.organisation.delivery.poll_interval
         while True:
+            wait = interval
             try:
                 await self.poll(line)
             except DeliveryError as error:
                 log.info("status poll failed", organisation=line.organisation.code, detail=error.detail)
             except (*AWAY, StoreUnavailable):
                 log.info("status poll waits for the database", organisation=line.organisation.code)
+                wait = min(interval, AGAIN)
             except Exception:
                 log.exception("status poll failed", organisation=line.organisation.code)
-            await asyncio.sleep(interval)
+            await asyncio.sleep(wait)
 
     async def _catch_up_for_ever(self) -> None:
         while True:
@@ -193,10 +226,12 @@ class StatusSync:
         authority, code = line.authority, line.organisation.code
         now = self._clock.now()
         interval = timedelta(seconds=line.organisation.delivery.poll_interval)
-        ours, cursor = await statuses.begin_poll(self._pool, authority, code, now, now - interval * 0.9)
-        if not ours:
-            return 0
-        references = await statuses.awaited_references(self._pool, authority, code, MOST_AWAITED)
+        # In one transaction: whoever cannot say what to ask after has not had its turn.
+        async with self._pool.acquire() as connection, connection.transaction():
+            ours, cursor = await statuses.begin_poll(connection, authority, code, now, now - interval * 0.9)
+            references = (
+                await statuses.awaited_references(connection, authority, code, MOST_AWAITED) if ours else []
+            )
         if not references:
             return 0
         answer = await line.adapter.poll(cursor, references)
@@ -207,9 +242,7 @@ class StatusSync:
         return len(answer.updates)
 
 
-def _verdict(waiting: statuses.Waiting | None, mapped: State | None, update: StatusUpdate) -> str:
-    if waiting is None:
-        return "unknown"
+def _verdict(waiting: statuses.Waiting, mapped: State | None, update: StatusUpdate) -> str:
     if mapped is None:
         return "unmapped"
     if not _current(waiting, update) or (
@@ -225,25 +258,6 @@ def _current(waiting: statuses.Waiting, update: StatusUpdate) -> bool:
     """Whether it tells something new of a referral that this organisation still has."""
     late = waiting.status_at is not None and update.at < waiting.status_at
     return not late and waiting.role == "lead" and waiting.referral_organisation == waiting.organisation
-
-
-def _clean(update: StatusUpdate) -> StatusUpdate:
-    """What an organisation sent, fit to be stored."""
-    update_id = update.update_id
-    if update_id is not None and (len(update_id) > 200 or not update_id.isprintable()):
-        update_id = hashlib.sha256(update_id.encode("utf-8", "replace")).hexdigest()
-    return replace(
-        update,
-        external_reference=_plain(update.external_reference, 500),
-        delivery_id=_plain(update.delivery_id, 100),
-        status=plain(update.status, 200),
-        note=plain(update.note, 2000),
-        update_id=update_id,
-    )
-
-
-def _plain(text: str | None, most: int) -> str | None:
-    return None if text is None else plain(text, most)
 
 
 def _event(waiting: statuses.Waiting, kind: str, update: StatusUpdate, now: datetime) -> Event:

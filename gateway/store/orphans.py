@@ -55,11 +55,3 @@ async def take(
         *(authority, list(organisations), since, limit),
     )
     return [Orphan(**dict(row)) for row in rows]
-
-
-async def withdraw(connection: Connection, orphan: Orphan, now: datetime) -> None:
-    """Nobody will take it."""
-    await connection.execute(
-        "UPDATE deliveries SET state = 'withdrawn', updated_at = $3 WHERE authority_id = $1 AND delivery_id = $2",
-        *(orphan.authority_id, orphan.delivery_id, now),
-    )

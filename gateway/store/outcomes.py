@@ -177,6 +177,14 @@ async def move_on(
     await add_event(connection, then.event)
 
 
+async def withdraw(connection: Connection, authority_id: str, delivery_id: UUID, now: datetime) -> None:
+    """One that waits is not sent after all."""
+    await connection.execute(
+        "UPDATE deliveries SET state = 'withdrawn', updated_at = $3 WHERE authority_id = $1 AND delivery_id = $2",
+        *(authority_id, delivery_id, now),
+    )
+
+
 async def add_delivery(connection: Connection, delivery: Delivery) -> None:
     """Queue one hand-over."""
     d = delivery

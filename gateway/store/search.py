@@ -135,6 +135,15 @@ async def read_words(connection: Connection, typed: Sequence[str]) -> list[Word]
     return [word for empty, word in words if not empty or len(words) == 1]
 
 
+async def known(connection: Connection, reference: str) -> bool:
+    """Whether a request has this reference. Within `searching`."""
+    found: bool = await connection.fetchval(
+        f"SELECT EXISTS (SELECT FROM requests WHERE authority_id = {_HERE} AND reference = $1)",  # noqa: S608  the name is ours
+        reference,
+    )
+    return found
+
+
 def exactly(words: Sequence[Word]) -> str | None:
     """The query for what fits as typed; `None`: there are no words."""
     return " & ".join(f"({word.query})" for word in words) or None

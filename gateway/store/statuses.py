@@ -129,11 +129,12 @@ async def now_known(
     rows = await pool.fetch(
         "SELECT u.organisation, u.external_reference, u.named_delivery, u.status, u.note, u.at, u.update_key"
         " FROM status_updates AS u"
-        " WHERE u.authority_id = $1 AND u.applied = 'unknown' AND u.received_at >= $2 AND EXISTS ("
-        "   SELECT FROM deliveries AS d WHERE d.authority_id = u.authority_id AND d.organisation = u.organisation"
-        "   AND d.external_reference = u.external_reference)"
+        " WHERE u.authority_id = $1 AND u.applied = 'unknown' AND u.received_at >= $2 AND ("
+        "   SELECT count(*) FROM (SELECT FROM deliveries AS d WHERE d.authority_id = u.authority_id"
+        "   AND d.organisation = u.organisation AND d.external_reference = u.external_reference LIMIT $4 + 1) AS d)"
+        "   BETWEEN 1 AND $4"
         " ORDER BY u.at LIMIT $3",
-        *(authority, since, limit),
+        *(authority, since, limit, MOST_SHARED),
     )
     return [
         (
@@ -161,22 +162,42 @@ WHERE d.authority_id = $1 AND d.organisation = $2
 """
 
 
+MOST_SHARED: Final = 50
+"""A reference that more deliveries than this have is none: some program's fixed word, and nobody's case is moved by it."""
+
+
 async def find(
     connection: Connection, authority: str, organisation: str, update: StatusUpdate
-) -> Waiting | None:
-    """The delivery an update speaks of, locked; `None` if we know none such."""
-    row = None
+) -> list[Waiting]:
+    """The deliveries an update speaks of, locked, newest first; none if we know none such.
+
+    An organisation that makes one case of several citizens' reports has one reference for all of them.
+    """
+    rows = []
     delivery_id = _uuid(update.delivery_id)
     if delivery_id is not None:
-        row = await connection.fetchrow(
+        rows = await connection.fetch(
             _FIND + " AND d.delivery_id = $3 FOR UPDATE OF d, r", authority, organisation, delivery_id
         )
-    if row is None and update.external_reference is not None:
-        row = await connection.fetchrow(
-            _FIND + " AND d.external_reference = $3 ORDER BY d.created_at DESC LIMIT 1 FOR UPDATE OF d, r",
-            *(authority, organisation, update.external_reference),
+    if not rows and update.external_reference is not None:
+        rows = await connection.fetch(
+            _FIND + " AND d.external_reference = $3 ORDER BY d.delivery_id DESC LIMIT $4 FOR UPDATE OF d, r",
+            *(authority, organisation, update.external_reference, MOST_SHARED + 1),
         )
-    return msgspec.convert(dict(row), Waiting) if row else None
+    if len(rows) > MOST_SHARED:
+        return []
+    newest: dict[UUID, Waiting] = {}
+    for row in rows:  # a referral that went round and came back speaks through its latest delivery
+        newest.setdefault(row["referral_id"], msgspec.convert(dict(row), Waiting))
+    return [*newest.values()]
+
+
+async def as_it_is_now(connection: Connection, waiting: Waiting) -> Waiting:
+    """The same delivery, whose referral this transaction may have moved."""
+    row = await connection.fetchrow(
+        _FIND + " AND d.delivery_id = $3", waiting.authority_id, waiting.organisation, waiting.delivery_id
+    )
+    return msgspec.convert(dict(row or {}), Waiting)
 
 
 async def write_status(
@@ -214,10 +235,10 @@ async def write_status(
 
 
 async def begin_poll(
-    pool: Pool, authority: str, organisation: str, now: datetime, not_since: datetime
+    connection: Connection, authority: str, organisation: str, now: datetime, not_since: datetime
 ) -> tuple[bool, str | None]:
     """Take this organisation's turn to be polled, if no other process has since `not_since`; and the cursor."""
-    row = await pool.fetchrow(
+    row = await connection.fetchrow(
         "INSERT INTO poll_cursors AS c (authority_id, organisation, polled_at) VALUES ($1, $2, $3)"
         " ON CONFLICT (authority_id, organisation) DO UPDATE SET polled_at = $3 WHERE c.polled_at <= $4 OR c.polled_at > $3"
         " RETURNING cursor",
@@ -234,9 +255,11 @@ async def keep_cursor(connection: Connection, authority: str, organisation: str,
     )
 
 
-async def awaited_references(pool: Pool, authority: str, organisation: str, limit: int) -> list[str]:
+async def awaited_references(
+    connection: Connection, authority: str, organisation: str, limit: int
+) -> list[str]:
     """The organisation's own references of cases that have not ended, longest unheard of first."""
-    rows = await pool.fetch(
+    rows = await connection.fetch(
         "SELECT d.external_reference FROM deliveries AS d JOIN referrals AS r USING (authority_id, referral_id)"
         " WHERE d.authority_id = $1 AND d.organisation = $2 AND d.state = 'delivered' AND d.external_reference IS NOT NULL"
         " AND r.organisation = d.organisation AND r.state IN ('delivered', 'in_progress')"

@@ -16,7 +16,6 @@ _EMAIL: Final = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
 _PHONE: Final = re.compile(r"(?<![\w-])\+?\(?\d[\d ()./-]{6,}\d(?![\w-])")
 _POSTCODE: Final = re.compile(r"\b[A-Za-z]{1,2}\d[A-Za-z\d]? ?\d[A-Za-z]{2}\b")
 _PART_OF_POSTCODE: Final = re.compile(r"\b[A-Za-z]{1,2}\d[A-Za-z\d]?(?: \d)?\b")
-_WRITTEN_REFERENCE: Final = re.compile(r"[A-Za-z]{3}-\w{4}-\w{4}")
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9'-]*")
 MOST_WORDS: Final = 12
 
@@ -100,12 +99,13 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return self == Question()
 
 
-def read_question(typed: str) -> Question:
-    """Take apart what was typed: a reference, a phone number, an e-mail address, a postcode or its beginning, words."""
-    reference = read_reference(typed)
-    # Letters alone are a reference only as one is written: "fly tip here" could be one by its check character.
-    plain = any(character.isdigit() for character in typed) or _WRITTEN_REFERENCE.fullmatch(typed.strip())
-    if reference is not None and plain and len(typed.strip()) <= 16:
+def read_question(typed: str, *, as_reference: bool = True) -> Question:
+    """Take apart what was typed: a reference, a phone number, an e-mail address, a postcode or its beginning, words.
+
+    Letters alone may be words that only look like a reference, "my recycling" by its check character: where nobody has
+    that reference, ask again without `as_reference`.
+    """
+    if as_reference and len(typed.strip()) <= 16 and (reference := read_reference(typed)) is not None:
         return Question(reference=reference)
     email = phone = postcode = begins = None
     if found := _EMAIL.search(typed):

@@ -260,6 +260,29 @@ async def test_a_cursor_older_than_one_question_may_reach() -> None:
     assert asked[-1][1] > now
 
 
+@pytest.mark.parametrize("cursor", [None, "1-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+async def test_an_odd_date_is_no_place_to_go_on_from(cursor: str | None) -> None:
+    """No date written as the year 1: the update is brought, and the next poll does not ask after two thousand years."""
+    asked = 0
+
+    async def ask(_resource: str, _parameters: Mapping[str, str]) -> list[dict[str, Any]]:
+        nonlocal asked
+        asked += 1
+        return [
+            {"service_request_id": "RE-1", "status": "open", "updated_datetime": date}
+            for date in ("0001-01-01T00:00:00+02:00", "0001-01-01T00:00:00Z")
+        ]
+
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    reader = StatusReader(ask, extension=True, overlap=timedelta(seconds=60), clock=lambda: now)
+    for _ in range(2):
+        poll = await reader.poll(cursor, ["RE-1"])
+        assert {update.status for update in poll.updates} == {"open"}
+        cursor = poll.cursor
+        assert cursor is None
+    assert asked < 8
+
+
 async def test_a_back_end_without_updates() -> None:
     """Where the extension is missing, the requests themselves say open or closed."""
     async with pair(options={"updates": False}) as at:

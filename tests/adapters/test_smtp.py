@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 
@@ -58,6 +59,9 @@ class Scripted:
             self.log.append(line.decode().rstrip())
             if not await self.answer(writer, step):
                 return
+            if step == "DATA" and self.script.get("body") == HANG:
+                cast("asyncio.Transport", writer.transport).pause_reading()
+                return
             if step == "DATA" and self.script["DATA"].startswith("354"):
                 self.messages.append((await reader.readuntil(b"\r\n.\r\n"))[:-5])
                 self.got_one.set()
@@ -102,7 +106,7 @@ def sender(port: int, **changes: object) -> SmtpSender:
         "port": port,
         "tls": "none",
         "hello": "door.example",
-        "timeout": 0.2,
+        "timeout": 60.0,
     } | changes
     return SmtpSender(SmtpServer(**values))
 
@@ -148,14 +152,47 @@ async def test_what_a_failure_means(
     step: str, reply: str, kind: type[DeliveryError], status: int | None
 ) -> None:
     """Until the message leaves nothing was taken; after that only a clear answer says what became of it."""
+    # What hangs is waited out; where the message must have left by then, a slow machine has seconds for that.
+    waits = 60.0 if reply != HANG else 6.0 if step == "message" else 0.3
     async with serving(**{step: reply}) as server:
-        to = sender(server.port)
+        to = sender(server.port, timeout=waits)
         with pytest.raises(DeliveryError) as failed:
             await send(to)
         assert type(failed.value) is kind
         assert failed.value.status == status
         assert not server.messages or kind is Uncertain or step == "message"
         await to.close()
+
+
+async def test_a_server_that_stops_reading_before_the_end_has_nothing() -> None:
+    """However much of the message has gone: without its last dot no server keeps it, so it may be sent again."""
+    async with serving(body=HANG) as server:
+        with pytest.raises(Unavailable, match="time ran out"):
+            await send(sender(server.port, timeout=1.0), b"Subject: a\r\n\r\n" + b"long\r\n" * 4_000_000)
+        assert server.messages == []
+
+
+async def test_a_server_that_hangs_up_in_the_middle_of_the_message_has_nothing() -> None:
+    """It went away before the last dot could leave."""
+    async with serving(body=HANG) as server:
+        sending = asyncio.create_task(
+            send(sender(server.port, timeout=60.0), b"Subject: a\r\n\r\n" + b"long\r\n" * 4_000_000)
+        )
+        while "DATA" not in server.log:
+            await asyncio.sleep(0.01)
+        server.hang_up()
+        with pytest.raises(Unavailable):
+            await sending
+
+
+async def test_a_server_that_is_slow_before_the_message_leaves_time_for_its_answer() -> None:
+    """When most of the time has gone before the dot, it is not sent at all: its answer would come too late."""
+    async with serving(DATA=HANG) as server:
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(Unavailable, match="time ran out"):
+            await send(sender(server.port, timeout=0.3))
+        assert asyncio.get_running_loop().time() - began >= 0.2
+        assert server.messages == []
 
 
 @pytest.mark.parametrize("reply", ["250 OK", "250-a\r\n250 b", "252 maybe"])

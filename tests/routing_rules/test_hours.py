@@ -232,3 +232,22 @@ def test_working_time_never_ends_early_and_ends_while_open_or_at_closing(
     longer = OFFICE.after(start, length + timedelta(minutes=1))
     assert longer is not None
     assert longer > due
+
+
+@unhurried
+@given(
+    MOMENTS,
+    st.sampled_from([{"minutes": 90.0}, {"working_hours": 2.0}, {"working_hours": 0.5}, {"working_days": 3}]),
+)
+def test_what_passed_is_what_was_due(now: datetime, length: dict[str, float]) -> None:
+    """Whatever began by then is late, and what began two minutes after it is not."""
+    acknowledge = Acknowledge(**length)
+    since = acknowledge.passed_since(now, OFFICE)
+    assert acknowledge.due(since, OFFICE) <= now
+    assert acknowledge.due(since + timedelta(minutes=2), OFFICE) > now
+
+
+def test_what_began_two_months_ago_is_late_whatever_was_agreed() -> None:
+    """A year's patience is none."""
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    assert Acknowledge(minutes=60 * 24 * 365).passed_since(now, OFFICE) == now - timedelta(days=60)

@@ -368,10 +368,14 @@ async def test_a_request_is_shown_to_who_can_prove_it_and_guessing_is_stopped(ap
     assert status == 429
 
 
-async def test_not_fixed_has_it_looked_at_again(api):
-    """The survey on a request asks once for another look, as a report for people that names the first."""
+@pytest.mark.parametrize("ended", ["resolve", "cancel"])
+async def test_not_fixed_has_it_looked_at_again(api, ended):
+    """The survey opens what was resolved once more; what ended otherwise is a report for people that names the first."""
     body = {"text": "my bin was missed", "service": "missed-bin", "postcode": "NW4 4BG"}
     _, _, made = await api.call("POST", "/api/v1/requests", json=body)
+    _, _, first = await api.call("GET", f"/api/v1/requests/{made['reference']}")
+    path = f"/api/v1/referrals/{first['referrals'][0]['referral_id']}/{ended}"
+    assert (await api.call("POST", path, headers={"If-Match": "*"}, json={"reason": "done"}))[0] == 200
     opinion = {
         "reference": made["reference"],
         "proof": "NW4 4BG",
@@ -382,6 +386,12 @@ async def test_not_fixed_has_it_looked_at_again(api):
     answers = [await api.bare("POST", "/chat/v1/barnet/track/survey", json=opinion) for _ in range(2)]
     new = {answer["reference"] for _, _, answer in answers}
     assert len(new) == 1
+    if ended == "resolve":
+        assert new == {None}
+        _, _, first = await api.call("GET", f"/api/v1/requests/{made['reference']}")
+        assert first["referrals"][0]["text"].endswith("Not fixed: still full")
+        assert [event["kind"] for event in first["events"]].count("reopen_asked") == 1
+        return
     _, _, again = await api.call("GET", f"/api/v1/requests/{new.pop()}")
     assert made["reference"] in again["text"]
     assert [referral["state"] for referral in again["referrals"]] == ["triage"]

@@ -121,7 +121,7 @@ class Post:
         self.sync = StatusSync(
             pool, self.lines, understanding, clock, self.metrics, on_handed_on=self.courier.wake
         )
-        self.overdue = Overdue(pool, understanding, clock, self.health, wake=self.courier.wake)
+        self.overdue = Overdue(pool, self.lines, understanding, clock, wake=self.courier.wake)
         self.replay = Replay(pool, clock, wake=self.courier.wake)
 
     @asynccontextmanager

@@ -7,12 +7,9 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from adapters.base import Deduplication, Receipt, StatusUpdate, Uncertain
-from gateway.delivery.status import _clean
 from gateway.errors import StoreUnavailable
 from gateway.identifiers import uuid7
 from gateway.store import alarms, statuses
@@ -303,46 +300,6 @@ async def test_a_clock_that_runs_ahead_does_not_silence_the_organisation(post, s
     await post.sync.apply("barnet", "re", [said("investigating", 86400 * 365 * 70)])
     await post.sync.apply("barnet", "re", [said("fixed", 5)])
     assert await post.referral() == ("resolved", "re")
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"status": "in\x00progress"},
-        {"status": "x" * 100_000},
-        {"note": "nul \x00 and half \ud800"},
-        {"note": "n" * 100_000},
-        {"update_id": "\x00"},
-        {"update_id": "u" * 100_000},
-        {"external_reference": "R\x00"},
-        {"external_reference": "R" * 100_000},
-        {"delivery_id": "not an id \x00"},
-    ],
-    ids=str,
-)
-async def test_nothing_that_an_organisation_sends_is_too_odd_to_be_kept(post, said, odd):
-    """The database would not take it as it is; it is kept as near as can be, once."""
-    update = replace(said("investigating"), **odd)
-    await post.sync.apply("barnet", "re", [update])
-    await post.sync.apply("barnet", "re", [update])
-    assert len(await applied(post)) == 1
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.builds(
-        dict,
-        status=st.text(max_size=300),
-        note=st.text(max_size=3000),
-        external_reference=st.none() | st.text(max_size=600),
-        update_id=st.none() | st.text(max_size=300),
-    )
-)
-def test_cleaning_twice_is_cleaning_once(clock, fields):
-    """So the same update has the same key wherever it is looked at."""
-    once = _clean(StatusUpdate(at=clock.now(), **fields))
-    assert _clean(once) == once
-    assert all("\x00" not in str(value) for value in (once.status, once.note, once.external_reference))
 
 
 async def test_a_status_is_not_acknowledged_while_the_database_is_away(post, said, away):
