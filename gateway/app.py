@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
 import time
@@ -132,10 +133,10 @@ def build(
     lines = make_lines(door, settings, environ, clock, metrics)
     app[callbacks.LINES] = lines
     app[RELOAD] = Reload(app[staff.UNDERSTANDING], lines, settings, environ, clock, metrics)
-    endpoints = [endpoint for surface in SURFACES for endpoint in surface.ENDPOINTS]
+    endpoints = _endpoints()
     add_endpoints(app, endpoints)
     metrics.begin_routes(sorted({endpoint.path for endpoint in endpoints}))
-    _add_documents(app, endpoints)
+    app[openapi.DOCUMENT], app[docs.PAGE] = _documents()
     app.cleanup_ctx.append(lambda app: _store(app, settings))
     app.cleanup_ctx.append(lambda app: _people(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _witness(app, clock))
@@ -153,9 +154,15 @@ def build(
     return app
 
 
-def _add_documents(app: web.Application, endpoints: list[Endpoint]) -> None:
-    app[openapi.DOCUMENT] = openapi.encode(endpoints)
-    app[docs.PAGE] = docs.page(msgspec.json.decode(app[openapi.DOCUMENT]))
+def _endpoints() -> list[Endpoint]:
+    return [endpoint for surface in SURFACES for endpoint in surface.ENDPOINTS]
+
+
+@functools.cache
+def _documents() -> tuple[bytes, str]:
+    """The API's description and the page made from it: the same for every application of this process."""
+    document = openapi.encode(_endpoints())
+    return document, docs.page(msgspec.json.decode(document))
 
 
 async def _store(app: web.Application, settings: Settings) -> AsyncIterator[None]:

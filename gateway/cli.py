@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import uvloop
 from msgspec.structs import replace
 
 import gateway
-from gateway import logs
-from gateway.commands import care, rules, understanding
-from gateway.commands.audit import audit
-from gateway.commands.corrections import corrections
-from gateway.commands.database import with_database
-from gateway.commands.keys import keys
-from gateway.commands.privacy import privacy
-from gateway.commands.replay import replay
+from gateway.commands.later import Later
 from gateway.errors import GatewayError
 from gateway.rules import load_door
 from gateway.settings import Settings, load
-from gateway.store.migrate import migrate as run_migrations
-from gateway.store.pool import Pool
+
+if TYPE_CHECKING:
+    from gateway.store.pool import Pool
 
 EXIT_UNUSABLE = 2
 
+_WHERE = {
+    "alarms": "gateway.commands.care:alarms",
+    "audit": "gateway.commands.audit:audit",
+    "check": "gateway.commands.rules:check",
+    "classify": "gateway.commands.rules:classify",
+    "corrections": "gateway.commands.corrections:corrections",
+    "deliveries": "gateway.commands.care:deliveries",
+    "evaluate": "gateway.commands.understanding:evaluate",
+    "keys": "gateway.commands.keys:keys",
+    "privacy": "gateway.commands.privacy:privacy",
+    "replay": "gateway.commands.replay:replay",
+    "train": "gateway.commands.understanding:train",
+}
+_SILENT = frozenset({"check", "classify", "evaluate", "train"})
+"""Commands in which nothing logs: they start faster without what writes logs."""
 
-class _Group(click.Group):
+
+class _Group(Later):
     """Errors that an operator can mend are one line, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -41,7 +49,7 @@ class _Group(click.Group):
             sys.exit(EXIT_UNUSABLE)
 
 
-@click.group(cls=_Group)
+@click.group(cls=_Group, where=_WHERE)
 @click.version_option(gateway.__version__, prog_name="front-door")
 @click.option(
     "--settings",
@@ -59,21 +67,11 @@ def main(ctx: click.Context, file: Path | None, data_dir: Path | None, rules_dir
     """One door for every public service in a place."""
     environ = {name: value for name, value in os.environ.items() if name != "FRONT_DOOR_SETTINGS"}
     settings = load(environ, file, data_dir=data_dir, rules_dir=rules_dir)
-    logs.set_up(settings.log_level)
+    if ctx.invoked_subcommand not in _SILENT:
+        from gateway import logs  # noqa: PLC0415  not for those that are silent
+
+        logs.set_up(settings.log_level)
     ctx.obj = settings
-
-
-main.add_command(keys)
-main.add_command(care.deliveries)
-main.add_command(care.alarms)
-main.add_command(corrections)
-main.add_command(replay)
-main.add_command(audit)
-main.add_command(privacy)
-main.add_command(understanding.evaluate)
-main.add_command(understanding.train)
-main.add_command(rules.check)
-main.add_command(rules.classify)
 
 
 @main.command()
@@ -85,7 +83,9 @@ main.add_command(rules.classify)
 @click.pass_obj
 def serve(settings: Settings, host: str | None, port: int | None, unready_for: float) -> None:
     """Run the gateway."""
-    from gateway.app import build  # noqa: PLC0415  the other commands start faster without it
+    import uvloop  # noqa: PLC0415  the other commands start faster without it
+
+    from gateway.app import build  # noqa: PLC0415
     from gateway.serve import serve as run  # noqa: PLC0415
 
     settings = _with(settings, host=host, port=port)
@@ -100,6 +100,8 @@ def serve(settings: Settings, host: str | None, port: int | None, unready_for: f
 @click.pass_obj
 def demo(settings: Settings, once: bool, port: int | None, picture: Path | None) -> None:  # noqa: FBT001  click passes it so
     """Show the whole way on this machine, with stand-in back ends."""
+    import asyncio  # noqa: PLC0415
+
     from gateway.demo.run import run  # noqa: PLC0415
 
     sys.exit(asyncio.run(run(_with(settings, port=port), once=once, picture=picture)))
@@ -109,6 +111,8 @@ def demo(settings: Settings, once: bool, port: int | None, picture: Path | None)
 @click.pass_obj
 def migrate(settings: Settings) -> None:
     """Bring the database's schema up to date, before the gateway starts."""
+    from gateway.commands.database import with_database  # noqa: PLC0415
+    from gateway.store.migrate import migrate as run_migrations  # noqa: PLC0415
 
     async def run(pool: Pool) -> list[str]:
         async with pool.acquire() as connection:

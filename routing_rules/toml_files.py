@@ -7,6 +7,7 @@ values are left to msgspec.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import tomllib
 import types
@@ -127,8 +128,7 @@ def _walk_table(
     path: toml_lines.KeyPath,
     errors: Errors,
 ) -> None:
-    hints = typing.get_type_hints(kind, include_extras=True)
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    hints, fields = _shape(kind)
     before = len(errors)
     meant: set[str | None] = set()
     for key, value in table.items():
@@ -150,6 +150,13 @@ def _walk_table(
         except msgspec.ValidationError as error:  # the Struct's own check of its fields together
             reason = str(error).partition(" - at `$")[0]
             errors.append(source.bad(f"{_named(path)}: {reason}" if path else reason, *path))
+
+
+@functools.cache
+def _shape(kind: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, msgspec.structs.FieldInfo]]:
+    """A Struct's types by field, and its fields by key: found out once, for there are hundreds of tables of a kind."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return hints, {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _check_value(source: Source, value: Any, kind: Any, path: toml_lines.KeyPath, errors: Errors) -> None:

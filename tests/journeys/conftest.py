@@ -48,7 +48,7 @@ class Front:
         """Read a request back."""
         return await self.call("GET", f"/api/v1/requests/{reference}", authority=authority)
 
-    async def until(self, reference, done, *, authority="barnet", within=20.0):
+    async def until(self, reference, done, *, authority="barnet", within=45.0):
         """Read a request until `done(request)`; fails with how it stands when it is not in time."""
         async with asyncio.timeout(within):
             while True:

@@ -12,7 +12,7 @@ export class Problem extends Error {
 
   /** The sentence for people. */
   get words() {
-    if (this.stale) return "Changed by someone else since you read it. Reload to see how it stands now, then decide again.";
+    if (this.stale) return "It changes faster than it can be read just now. Press again in a moment.";
     if (this.status === 0) return "No connection to the front door. Nothing was lost; try again in a moment.";
     if (this.status === 401) return "Your sign-in has ended. Sign in again in another tab, then try this again here.";
     if (this.status === 429) return "Too many calls in a minute. Wait a little and try again.";
@@ -56,4 +56,10 @@ export const post = (path, body = {}, options = {}) => call("POST", path, { body
 export function query(values) {
   const given = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined && value !== false);
   return given.length ? `?${new URLSearchParams(given)}` : "";
+}
+
+/** A key for sending `values` once: the same while they are the same, so that pressing again after a lost line makes nothing twice. */
+export async function keyOf(stem, values) {
+  const found = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(values))));
+  return `${stem}-${[...found.slice(0, 8)].map((each) => each.toString(16).padStart(2, "0")).join("")}`;
 }

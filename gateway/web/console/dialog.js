@@ -1,10 +1,10 @@
 /* One dialog for every act: fields, a button that says what happens, and what went wrong in its own words. */
-import { announce, button, field, fill, h, newId } from "./dom.js";
+import { announce, button, field, fill, focused, h, newId, refocus } from "./dom.js";
 import { known } from "./names.js";
 
 /** Show a dialog. `fields`: {name, label, kind, hint, options, required, value}. `submit(values)` does it; what it throws is
  *  shown, and the dialog stays. Resolves with what `submit` gave, or null where it was closed. */
-export function ask({ title, text, fields = [], act = "Save", danger = false, submit, onStale, wide = false }) {
+export function ask({ title, text, fields = [], act = "Save", danger = false, submit, wide = false }) {
   return new Promise((done) => {
     const id = newId("dialog"), wrong = h("div", { class: "wrong", role: "alert" });
     const controls = fields.map((each) => control(each));
@@ -16,7 +16,7 @@ export function ask({ title, text, fields = [], act = "Save", danger = false, su
     h("h2", { id, tabindex: "-1" }, title), text && h("p", { class: "dialog-text" }, text), wrong, controls.map((each) => each.element),
     h("div", { class: "row end" }, button("Cancel", () => dialog.close(), { class: "plain-button" }), go));
     const dialog = h("dialog", { "aria-labelledby": id, class: wide ? "wide-dialog" : null }, form);
-    const before = document.activeElement;
+    const before = document.activeElement, mark = focused();
 
     async function run(event) {
       event.preventDefault();
@@ -34,23 +34,23 @@ export function ask({ title, text, fields = [], act = "Save", danger = false, su
         outcome = (await submit(values)) ?? true;
         dialog.close();
       } catch (error) {
-        if (error.stale && onStale) {
-          fill(wrong, h("p", {}, error.words), button("Reload", () => { dialog.close(); onStale(); }, { class: "primary" }));
-        } else complain(error.words ?? String(error));
+        complain(error.words ?? String(error), null, error.lines);
       } finally {
         busy = false;
         go.disabled = false;
       }
     }
 
-    function complain(words, at) {
-      fill(wrong, h("p", {}, words));
+    function complain(words, at, lines = []) {
+      fill(wrong, h("p", {}, words), lines.length > 0 && h("ul", {}, lines.map((each) => h("li", {}, each))));
+      wrong.scrollIntoView({ block: "nearest" });
       at?.focus();
     }
 
     dialog.addEventListener("close", () => {
       dialog.remove();
       if (before?.isConnected) before.focus();
+      else refocus(document, mark); // the page was drawn anew meanwhile
       done(outcome);
     });
     document.body.append(dialog);

@@ -19,17 +19,26 @@ function flat(children) {
   return children.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false && each !== "");
 }
 
-/** Put these in the place of everything in `into`, and keep the focus where it was, by `data-key`. */
+/** Where the focus is, in a way that outlives a drawing anew: by `data-key`, what kind of element, and `data-act`. */
+export function focused() {
+  const at = document.activeElement, key = at?.closest("[data-key]")?.dataset.key;
+  return key === undefined ? null : { key, tag: at.tagName, act: at.dataset.act ?? "" };
+}
+
+/** Put the focus back there: on the same control, or one beside it where that is gone. */
+export function refocus(root, mark) {
+  const place = mark && root.querySelector(`[data-key="${CSS.escape(mark.key)}"]`);
+  if (!place) return;
+  const candidates = [place, ...place.querySelectorAll("a, button, input")].filter((each) => each.matches("a, button, input"));
+  const same = candidates.find((each) => each.tagName === mark.tag && (each.dataset.act ?? "") === mark.act);
+  (same ?? candidates[0])?.focus({ preventScroll: true });
+}
+
+/** Put these in the place of everything in `into`, and keep the focus where it was. */
 export function fill(into, ...children) {
-  const active = document.activeElement;
-  const key = active && into.contains(active) ? active.closest("[data-key]")?.dataset.key : null;
-  const within = key ? [active.tagName, active.dataset.act ?? ""] : null;
+  const mark = into.contains(document.activeElement) ? focused() : null;
   into.replaceChildren(...flat(children));
-  if (key === null || key === undefined) return;
-  const place = into.querySelector(`[data-key="${CSS.escape(key)}"]`);
-  const candidates = place ? [place, ...place.querySelectorAll("a, button, input")] : [];
-  const same = candidates.find((each) => each.tagName === within[0] && (each.dataset.act ?? "") === within[1]);
-  (same ?? candidates.find((each) => each.matches("a, button, input")))?.focus({ preventScroll: true });
+  refocus(into, mark);
 }
 
 /** Say something to who listens rather than looks. `urgent` interrupts. */

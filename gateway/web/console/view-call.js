@@ -1,5 +1,5 @@
 /* Taking a call: the citizen's words, what the door makes of them as they are typed, who they are, and the reference to read out. */
-import { post } from "./api.js";
+import { keyOf, post } from "./api.js";
 import { announce, button, chip, empty, field, fill, h } from "./dom.js";
 import { tell } from "./dialog.js";
 import { here } from "./keys.js";
@@ -148,7 +148,7 @@ class Call extends View {
     fill(this.wrong);
     try {
       // The same key while it is the same call: pressing twice, or again after a lost line, makes one request.
-      this.#done(await post("/requests", body, { key: `${this.#key}-${await digest(JSON.stringify(body))}` }));
+      this.#done(await post("/requests", body, { key: await keyOf(this.#key, body) }));
     } catch (error) {
       fill(this.wrong, h("div", { class: "wrong" }, h("p", {}, error.words ?? String(error))));
     } finally {
@@ -181,8 +181,3 @@ class Call extends View {
   }
 }
 customElements.define("fd-view-call", Call);
-
-async function digest(text) {
-  const found = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-  return [...found.slice(0, 8)].map((each) => each.toString(16).padStart(2, "0")).join("");
-}

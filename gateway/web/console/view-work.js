@@ -2,6 +2,7 @@
 import { call, get, post, query } from "./api.js";
 import { button, chip, empty, field, fill, h } from "./dom.js";
 import { ask, organisations, reason, services, tell } from "./dialog.js";
+import { onRow } from "./fresh.js";
 import { here, step } from "./keys.js";
 import { follow } from "./live.js";
 import { CHANNELS, actor, groups, known, organisationName, person, serviceName, stateKind, stateName } from "./names.js";
@@ -115,10 +116,10 @@ class Work extends View {
 
   async #do(work, what) {
     try {
-      await post(`/referrals/${work.referral_id}/${what}`, {}, { version: work.version });
+      await onRow(work, (version) => post(`/referrals/${work.referral_id}/${what}`, {}, { version }));
       tell(`${work.reference}: ${what === "claim" ? "yours for 15 minutes" : what === "release" ? "let go" : "accepted"}.`);
     } catch (error) {
-      tell(`${work.reference}: ${error.words}`, "bad");
+      tell([`${work.reference}: ${error.words ?? error}`, ...(error.lines ?? [])].join(" "), "bad");
     }
     this.refresh();
   }
@@ -152,8 +153,9 @@ class Work extends View {
       const wrong = results.filter((each) => each.status !== 200);
       const of = new Map([...this.#chosen.values()].map((each) => [each.referral_id, each.reference]));
       tell(`${done} of ${items.length} done.`);
-      for (const each of wrong.slice(0, 5)) tell(`${of.get(each.referral_id)}: ${each.status === 412 ? "changed by someone else" : each.problem.detail}`, "bad");
-      this.#chosen.clear();
+      for (const each of wrong.slice(0, 5)) tell(`${of.get(each.referral_id)}: ${each.status === 412 ? "it changed meanwhile, look at it again" : each.problem.detail}`, "bad");
+      const left = new Set(wrong.map((each) => each.referral_id)); // stay chosen: pressing again goes by what the list shows then
+      for (const id of [...this.#chosen.keys()]) if (!left.has(id)) this.#chosen.delete(id);
       this.refresh();
     };
     if (fields) await ask({ title: `${text.replace("…", "")}: ${items.length} needs`, act: "Do it", fields, submit: send });
