@@ -93,7 +93,7 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
     """Where the organisation may report status, if its protocol calls back."""
     traceparent: str | None = None
     send_by: float | None = None
-    """`time.monotonic()` after which it must not be sent any more, where it was not yet: another courier may have asked
+    """The `elapsed()` after which it must not be sent any more, where it was not yet: another courier may have asked
     the back end for it by then, and been told no. Only back ends that are asked (`LOOKUP`) need it."""
     fields: Mapping[str, str] = {}
     """The listed fields and nothing else. Names: description, name, email, phone, address, postcode,

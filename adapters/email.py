@@ -39,7 +39,7 @@ from adapters.base import (
 )
 from adapters.email_message import Envelope, compose, message_id
 from adapters.email_page import render
-from adapters.http import decode
+from adapters.http_connection import decode
 from adapters.smtp import SmtpSender, SmtpServer, TlsMode
 from adapters.text import plain
 

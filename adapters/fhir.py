@@ -43,7 +43,8 @@ from adapters.fhir_reading import (
     read_update,
     text,
 )
-from adapters.http import Answer, HttpClient, read_connection
+from adapters.http import Answer, HttpClient
+from adapters.http_connection import read_connection
 
 MEDIA: Final = "application/fhir+json; version=1.0.0"
 _AT_ONCE: Final = 8

@@ -10,7 +10,8 @@ import msgspec
 
 from adapters.base import ConfigurationError
 from adapters.fhir_auth import Algorithm, Signer, Verifier
-from adapters.http import HttpClient, HttpConnection, check_url
+from adapters.http import HttpClient
+from adapters.http_connection import HttpConnection, check_url
 from adapters.oauth import TokenSource
 
 

@@ -34,7 +34,8 @@ from adapters.base import (
     Unavailable,
     Uncertain,
 )
-from adapters.http import HttpClient, HttpConnection
+from adapters.http import HttpClient
+from adapters.http_connection import HttpConnection
 from adapters.standard_webhooks import WebhookSecrets
 
 URL_MOST: Final = 2000

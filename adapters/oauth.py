@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from adapters.base import Unavailable
+from adapters.elapsed import elapsed
 from adapters.http import HttpClient
 
 MARGIN_SECONDS: Final = 30.0
@@ -44,7 +44,7 @@ class TokenSource:
         assertion: Callable[[], str] | None = None,
         scope: str | None = None,
         secret_in_body: bool = False,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = elapsed,
     ) -> None:
         self._client = client
         self._url = url

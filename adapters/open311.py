@@ -29,7 +29,8 @@ from adapters.base import (
     StatusUpdate,
     Unavailable,
 )
-from adapters.http import Answer, HttpClient, HttpConnection, read_connection
+from adapters.http import Answer, HttpClient
+from adapters.http_connection import HttpConnection, read_connection
 from adapters.open311_form import make_form
 from adapters.open311_status import TOKEN, StatusReader, reference_of, text_of
 from adapters.open311_wire import Format, Record, WireError, read_records

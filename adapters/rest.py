@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
@@ -33,7 +32,9 @@ from adapters.base import (
     Unavailable,
     Uncertain,
 )
-from adapters.http import Answer, HttpClient, read_connection
+from adapters.elapsed import elapsed
+from adapters.http import Answer, HttpClient
+from adapters.http_connection import read_connection
 from adapters.oauth import TokenSource
 from adapters.rest_connection import RestConnection, check, signature
 from adapters.rest_names import case_body, find, read_case, read_changes
@@ -54,7 +55,7 @@ class RestAdapter:
         connection: RestConnection,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = elapsed,
     ) -> None:
         check(connection)
         self.deduplication = connection.deduplication

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from adapters.base import ConfigurationError, Deduplication
-from adapters.http import HttpConnection, check_url
+from adapters.http_connection import HttpConnection, check_url
 from adapters.rest_names import RestNames
 
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,64}")

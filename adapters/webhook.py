@@ -37,7 +37,8 @@ from adapters.base import (
     StatusUpdate,
     Unavailable,
 )
-from adapters.http import Answer, HttpClient, HttpConnection, read_connection
+from adapters.http import Answer, HttpClient
+from adapters.http_connection import HttpConnection, read_connection
 from adapters.standard_webhooks import WebhookSecrets
 from adapters.text import one_line, plain, utf8
 

@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -148,7 +149,7 @@ def build(
     app.cleanup_ctx.append(lambda app: _intake(app, settings, clock))
     app.cleanup_ctx.append(lambda app: _chat(app, settings, clock))
     app.on_response_prepare.append(chat_access.allow_origin)
-    app.cleanup_ctx.append(_watch)
+    app.cleanup_ctx.append(lambda app: _watch(app, settings))
     app.cleanup_ctx.append(lambda app: _record_keeping(app, settings, clock))
     app.on_shutdown.append(live.close)
     return app
@@ -313,7 +314,11 @@ async def _close_streams(draining: asyncio.Event, hub: Hub) -> None:
     hub.close()
 
 
-async def _watch(app: web.Application) -> AsyncIterator[None]:
+async def _watch(app: web.Application, settings: Settings) -> AsyncIterator[None]:
+    wanted = settings.data_dir
+    folder = wanted or Path("var")
+    if settings.database_url is None:
+        folder = await asyncio.to_thread(postgres_cluster.data_folder, wanted)
     organisations, subscribers = app[callbacks.LINES], app[subscriptions.SUBSCRIBERS]
     async with watching(
         app[COURIER_POOL],
@@ -322,6 +327,7 @@ async def _watch(app: web.Application) -> AsyncIterator[None]:
         names=lambda: [*organisations, *subscribers.lines],
         authorities=lambda: app[staff.UNDERSTANDING].door.authorities,
         pools={"staff": app[staff.POOL], "courier": app[COURIER_POOL], "intake": app[INTAKE_POOL]},
+        folder=folder,
     ):
         yield
 

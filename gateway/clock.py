@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+from adapters.elapsed import elapsed
 
 
 class Clock(Protocol):
@@ -20,7 +21,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's time, read once and carried on by the monotonic clock.
+    """The machine's time, read once and carried on by the clock that counts what has passed, asleep or awake.
 
     A step of the wall clock (an operator, a bad NTP server) therefore neither expires every lease at once nor
     puts off every delivery in a process that is running.
@@ -28,12 +29,12 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._wall = datetime.now(UTC)
-        self._start = time.monotonic()
+        self._start = elapsed()
 
     def now(self) -> datetime:
         """Aware UTC."""
-        return self._wall + timedelta(seconds=time.monotonic() - self._start)
+        return self._wall + timedelta(seconds=elapsed() - self._start)
 
     def monotonic(self) -> float:
         """Seconds from an arbitrary start."""
-        return time.monotonic()
+        return elapsed()

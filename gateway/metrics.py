@@ -209,6 +209,15 @@ class Metrics:
             "front_door_pool_in_use", "Connections in use, by the last look", ["pool"]
         )
         self.database_up = m.level("front_door_database_up", "1 while the database answers")
+        self.database_size = m.level(
+            "front_door_database_size_bytes", "How large the database is on its disk"
+        )
+        self.disk_free = m.level(
+            "front_door_disk_free_bytes", "Room on the disk of the gateway's data folder"
+        )
+        self.disk_size = m.level(
+            "front_door_disk_size_bytes", "Size of the disk of the gateway's data folder"
+        )
 
     def rules(self, **names: str) -> None:
         """Say which rules, catalogue and engine are in use."""

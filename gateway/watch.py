@@ -1,10 +1,12 @@
-"""What is looked at from time to time: how late the event loop is, what waits, whether the store answers."""
+"""What is looked at from time to time: how late the event loop is, what waits, whether the store answers, the disk."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -21,6 +23,7 @@ log = structlog.get_logger()
 
 LAG_INTERVAL: Final = 0.1
 BACKLOG_INTERVAL: Final = 5.0
+ROOM_INTERVAL: Final = 30.0
 FORGET_INTERVAL: Final = 3600.0
 AWAY_NOW: Final = "the database does not answer: nothing can be accepted or delivered until it does"
 
@@ -34,14 +37,17 @@ async def watching(
     names: Callable[[], Iterable[tuple[str, str]]],
     authorities: Callable[[], Iterable[str]],
     pools: Mapping[str, Pool],
+    folder: Path,
 ) -> AsyncIterator[None]:
     """Keep the gauges true while the gateway runs.
 
-    `names`: every authority and organisation there is just then; `pools`: whose connections in use are shown.
+    `names`: every authority and organisation there is just then; `pools`: whose connections in use are shown; `folder`:
+    where its data lies or would lie.
     """
     tasks = [
         asyncio.create_task(_lag(metrics, pools), name="watch-loop"),
         asyncio.create_task(_queues(pool, metrics, names, authorities), name="watch-queues"),
+        asyncio.create_task(_room(pool, metrics, folder), name="watch-room"),
         asyncio.create_task(_forget(pool, clock), name="forget-keys"),
     ]
     try:
@@ -60,6 +66,27 @@ async def _lag(metrics: Metrics, pools: Mapping[str, Pool]) -> None:
         metrics.loop_lag.observe(max(0.0, loop.time() - meant))
         for name, pool in pools.items():
             metrics.pool_in_use.labels(name).set(pool.get_size() - pool.get_idle_size())
+
+
+async def _room(pool: Pool, metrics: Metrics, folder: Path) -> None:
+    """How full the disk is, and how large the database."""
+    while True:
+        try:
+            disk = await asyncio.to_thread(_disk, folder)
+            metrics.disk_free.set(disk.free)
+            metrics.disk_size.set(disk.total)
+            metrics.database_size.set(await pool.fetchval("SELECT pg_database_size(current_database())"))
+        except AWAY:
+            log.info("the database's size waits for the database")
+        except Exception:
+            log.exception("looking at the disk failed")
+        await asyncio.sleep(ROOM_INTERVAL)
+
+
+def _disk(folder: Path) -> shutil._ntuple_diskusage:
+    """Of the folder, or of where it would be made."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    return shutil.disk_usage(there)
 
 
 async def _forget(pool: Pool, clock: Clock) -> None:

@@ -13,20 +13,18 @@ import asyncio
 import contextlib
 import logging
 import re
-import socket
 import ssl as tls
-import struct
 from collections.abc import Mapping, Sequence
 from email import message_from_bytes
-from email.header import decode_header, make_header
-from typing import Any, ClassVar, Final, Literal, cast
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 from aiohttp import web
-from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from adapters.sandbox.callbacks import Callback, CallbackSender
 from adapters.sandbox.core import Change, Fault, Faults, Ledger, Lifecycle, Mode, add_control
+from adapters.sandbox.email_reading import decoded, sections
+from adapters.sandbox.email_session import EmailOptions, Session
 from adapters.sandbox.faults import HUGE
 
 WORDS: Final = {
@@ -56,16 +54,6 @@ _NONSENSE: Final = {
 logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
-class EmailOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What can be chosen for this sandbox."""
-
-    tls: Literal["starttls", "implicit"] = "starttls"
-    """How TLS is spoken when the sandbox is started with a certificate."""
-    username: str | None = None
-    password: str = ""
-    """With a name, mail is taken only after signing in, and signing in only after STARTTLS."""
-
-
 class EmailSandbox:
     """A mail server on one port, the control surface on another."""
 
@@ -87,7 +75,7 @@ class EmailSandbox:
         self._server: asyncio.Server | None = None
         self._runner: web.AppRunner | None = None
         self._driver: asyncio.Task[None] | None = None
-        self._sessions: set[_Session] = set()
+        self._sessions: set[Session] = set()
         self._failing: set[asyncio.Task[str]] = set()
 
     async def start(
@@ -103,7 +91,7 @@ class EmailSandbox:
         implicit = self.tls == "implicit"
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Session(self._sessions, self, None if implicit else ssl, self._options),
+            lambda: Session(self._sessions, self, None if implicit else ssl, self._options),
             host,
             port,
             ssl=ssl if implicit else None,
@@ -166,7 +154,7 @@ class EmailSandbox:
             self._runner = None
         self.ledger.close()
 
-    async def handle_DATA(self, session: _Session, _state: Any, envelope: Any) -> str:  # noqa: N802  its name
+    async def handle_DATA(self, session: Session, _state: Any, envelope: Any) -> str:  # noqa: N802  its name
         """Take a mail, or fail as told. Gives the answer."""
         content: bytes = envelope.original_content
         fault = self.faults.take()
@@ -182,7 +170,7 @@ class EmailSandbox:
         """Answer for what went wrong here or in TLS, instead of logging it with what was in the mail."""
         return "451 4.3.0 Local error"
 
-    async def _fail(self, fault: Fault, session: _Session, content: bytes) -> str:
+    async def _fail(self, fault: Fault, session: Session, content: bytes) -> str:
         self.faults.busy(+1)
         try:
             if fault.mode in _REFUSALS:
@@ -217,7 +205,7 @@ class EmailSandbox:
         if mail.get_content_type() != "text/plain" or not isinstance(body, bytes):
             return "554 5.6.1 Plain text only"
         text = body.decode(mail.get_content_charset("utf-8"), "replace").replace("\r\n", "\n")
-        fields = {name.lower(): _decoded(value) for name, value in mail.items()} | _sections(text)
+        fields = {name.lower(): decoded(value) for name, value in mail.items()} | sections(text)
         link = _LINK.search(text)
         case, _ = self.ledger.take(
             mail.get("X-Front-Door-Delivery", ""),
@@ -231,96 +219,8 @@ class EmailSandbox:
         return _ACCEPTED
 
 
-class _Session(SMTP):
-    """One connection, which can be failed in ways that aiosmtpd never would."""
-
-    def __init__(
-        self,
-        sessions: set[_Session],
-        handler: EmailSandbox,
-        context: tls.SSLContext | None,
-        options: EmailOptions,
-    ) -> None:
-        super().__init__(
-            handler,
-            hostname="sandbox.invalid",
-            ident="front-door sandbox",
-            tls_context=context,
-            require_starttls=context is not None,
-            auth_required=options.username is not None,
-            authenticator=_authenticator(options) if options.username is not None else None,
-            loop=asyncio.get_running_loop(),
-        )
-        self._sessions = sessions
-        self.gone: asyncio.Future[None] = self.loop.create_future()
-        """Done when the connection is."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._sessions.add(self)
-        super().connection_made(transport)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._leave()
-        super().connection_lost(error)
-
-    def say(self, text: bytes) -> None:
-        """Answer with whatever this is, unless the client is gone."""
-        if self.transport is not None and not self.transport.is_closing():
-            cast("asyncio.WriteTransport", self.transport).write(text)
-
-    def hang_up(self) -> None:
-        """Close without an answer."""
-        if self.transport is not None:
-            self.transport.close()
-
-    def reset(self) -> None:
-        """Close with RST instead of FIN."""
-        if self.transport is not None:
-            sock = self.transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.abort()
-
-    def abort(self) -> None:
-        """Close at once."""
-        # Both: in the middle of a TLS handshake the inner one does not tell us that it is gone.
-        for transport in (self.transport, self._original_transport):
-            if transport is not None:
-                cast("asyncio.WriteTransport", transport).abort()
-        self.loop.call_soon(self._leave)
-
-    def _leave(self) -> None:
-        self._sessions.discard(self)
-        if not self.gone.done():
-            self.gone.set_result(None)
-
-
 def make(
     code: str, ledger: Ledger, faults: Faults, lifecycle: Lifecycle, options: Mapping[str, Any]
 ) -> EmailSandbox:
     """Make a mailbox. Raises `ValueError` for wrong options."""
     return EmailSandbox(code, ledger, faults, lifecycle, msgspec.convert(options, EmailOptions))
-
-
-def _authenticator(options: EmailOptions) -> Any:
-    def authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
-        wanted = LoginPassword((options.username or "").encode(), options.password.encode())
-        return AuthResult(success=data == wanted, handled=False)
-
-    return authenticate
-
-
-def _decoded(header: str) -> str:
-    unfolded = header.replace("\r\n", "").replace("\n", "")
-    return str(make_header(decode_header(unfolded))) if "=?" in unfolded else unfolded
-
-
-def _sections(text: str) -> dict[str, str]:
-    """Read the mail as a person would: what is set in belongs to the line above that ends in a colon."""
-    sections: dict[str, list[str]] = {}
-    heading = ""
-    for line in text.splitlines():
-        if line.startswith("    ") and heading:
-            sections.setdefault(heading, []).append(line[4:])
-        else:
-            heading = line[:-1].lower() if line.endswith(":") else ""
-    return {name: "\n".join(lines) for name, lines in sections.items()}

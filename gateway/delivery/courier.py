@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Final
@@ -16,6 +16,7 @@ import structlog
 from msgspec.structs import replace
 
 from adapters.base import Handover
+from adapters.elapsed import elapsed
 from adapters.text import plain
 from gateway.clock import Clock
 from gateway.delivery import escalation
@@ -96,15 +97,15 @@ class Courier:
 
     async def _run(self) -> None:
         while not self._stopping:
+            more = False
             try:
-                took = await self.take_round()
+                await self.take_round()
+                more = any(line.filled and line.slot() for line in self._all_lines().values())
             except (*AWAY, StoreUnavailable) as error:
                 log.warning("courier waits for the database", error=type(error).__name__)
-                took = False
             except Exception:
                 log.exception("courier round failed")
-                took = False
-            if not took and not self._stopping:
+            if not more and not self._stopping:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._poll)
             self._wake.clear()
@@ -115,13 +116,16 @@ class Courier:
             self._expired_looked_at = self._clock.monotonic()
             if freed := await take_back_expired(self._pool, self._clock.now()):
                 log.warning("leases ran out", deliveries=freed)
-        # As they are now: a subscriber may go while the database answers.
-        lines = {**self._lines, **(self._subscribers.lines if self._subscribers else {})}
+        lines = self._all_lines()
         slots = [slot for line in lines.values() if (slot := line.slot())]
         if not slots:
             return False
         asked = self._clock.monotonic()
         claims = await claim(self._pool, slots, self._clock.now(), self._worker)
+        taken = Counter((claimed.authority_id, claimed.organisation) for claimed in claims)
+        for slot in slots:
+            place = slot.authority_id, slot.organisation
+            lines[place].filled = taken[place] >= slot.free
         if self._stopping:
             await release(self._pool, claims, self._clock.now())
             return False
@@ -133,6 +137,10 @@ class Courier:
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
         return bool(claims)
+
+    def _all_lines(self) -> dict[tuple[str, str], Line]:
+        """As they are now: a subscriber may go while the database answers."""
+        return {**self._lines, **(self._subscribers.lines if self._subscribers else {})}
 
     async def settled(self) -> None:
         """Return once no attempt is under way."""
@@ -147,7 +155,7 @@ class Courier:
                 line.breaker.abandoned()
                 await release(self._pool, [claimed], started_at)
                 return
-            handover = replace(self._handover(line, claimed), send_by=time.monotonic() + left)
+            handover = replace(self._handover(line, claimed), send_by=elapsed() + left)
             result = await attempt(line, claimed, handover, within=left)
             labels = (claimed.authority_id, claimed.organisation)
             self._metrics.deliveries.labels(*labels, result.outcome).inc()
@@ -187,7 +195,8 @@ class Courier:
             log.exception("delivery failed", reference=claimed.reference)
         finally:
             line.ended()
-            self.wake()
+            if line.filled:  # else nothing more was due, and whatever comes wakes us itself
+                self.wake()
 
     def _handover(self, line: Line, claimed: Claim) -> Handover:
         if claimed.notice is not None:
@@ -242,6 +251,7 @@ class Courier:
             if claimed.notice is not None and result.outcome == "refused" and self._subscribers is not None:
                 await self._subscribers.gone(claimed)
             ours = await hand_on(self._pool, ended, result.state, self._next(claimed, ended))
+            self.wake()  # the next in the chain is due at once
         if not ours:
             log.warning("a claim was no longer ours", reference=claimed.reference, fence=claimed.fence)
 

@@ -39,6 +39,8 @@ class Line:
         )
         self.rate = RateLimit(clock.monotonic, rate=settings.rate, burst=settings.concurrency)
         self.running = 0
+        self.filled = False
+        """Whether the last claim took as many as it might: there may be more that is due."""
         self.tried = False
         """Whether anything was ever handed to it in this process."""
         self.backoff: Callable[..., timedelta] = backoff

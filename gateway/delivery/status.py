@@ -68,11 +68,11 @@ class StatusSync:
         """Apply updates in the order of their time, each once. Raises `StoreUnavailable`."""
         cleaned = [clean(update) for update in updates]
         with unavailable_is_clear():
-            known = (
-                await statuses.already_known(self._pool, authority, organisation, cleaned)
-                if cleaned
-                else set()
-            )
+            known: set[str] = set()
+            if (
+                len(cleaned) > 1
+            ):  # a poll's answer, most of which came before; a single one is found out as it is kept
+                known = await statuses.already_known(self._pool, authority, organisation, cleaned)
             fresh = [update for update in cleaned if statuses.update_key(update) not in known]
             for update in sorted(fresh, key=lambda update: update.at):
                 await self._apply_alone(authority, organisation, update)

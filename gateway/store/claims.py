@@ -1,7 +1,8 @@
 """The courier's queue: claim what is due, put it back, and take over from couriers that died.
 
 A claim raises `attempt` and `fence` in the row. Whatever ends the claim must name its fence, so a courier that slept
-past its lease cannot end a claim that is no longer its own.
+past its lease cannot end a claim that is no longer its own. Leases are written and judged by the database's clock alone:
+couriers on several machines need not agree on the time.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ WITH due AS (
 ), claimed AS (
     UPDATE deliveries AS d
     SET state = 'claimed', attempt = d.attempt + 1, fence = d.fence + 1, claimed_by = $6, updated_at = $5,
-        lease_until = $5 + (SELECT max(s.lease) FROM unnest($1::text[], $2::text[], $4::interval[])
+        lease_until = now() + (SELECT max(s.lease) FROM unnest($1::text[], $2::text[], $4::interval[])
                             AS s (authority_id, organisation, lease)
                             WHERE s.authority_id = d.authority_id AND s.organisation = d.organisation)
     WHERE d.authority_id = ANY (ARRAY(SELECT DISTINCT authority_id FROM due))
@@ -125,7 +126,7 @@ async def release(pool: Pool, claims: Sequence[Claim], now: datetime) -> None:
 _TAKE_BACK: Final = """
 WITH expired AS (
     SELECT authority_id, delivery_id FROM deliveries
-    WHERE state = 'claimed' AND lease_until < $1 ORDER BY lease_until LIMIT 500 FOR UPDATE SKIP LOCKED
+    WHERE state = 'claimed' AND lease_until < now() ORDER BY lease_until LIMIT 500 FOR UPDATE SKIP LOCKED
 ), freed AS (
     UPDATE deliveries AS d
     SET state = 'waiting', check_first = true, lease_until = NULL, claimed_by = NULL, due_at = $1, updated_at = $1,
@@ -141,7 +142,10 @@ RETURNING authority_id
 
 
 async def take_back_expired(pool: Pool, now: datetime) -> int:
-    """Free the claims of couriers that died or froze. They may have sent it: the next attempt checks first."""
+    """Free the claims of couriers that died or froze. They may have sent it: the next attempt checks first.
+
+    `now` is written down; whether a lease has run out is the database's to say.
+    """
     return len(await pool.fetch(_TAKE_BACK, now))
 
 

@@ -25,6 +25,8 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     request_id: UUID
     organisation: str
     role: str
+    claimed: bool
+    """Whether its courier has not yet said how it ended."""
     status_at: datetime | None
     state: State
     """The referral's."""
@@ -154,7 +156,8 @@ async def now_known(
 
 _FIND: Final = """
 SELECT d.authority_id, d.delivery_id, d.referral_id, d.request_id, d.organisation, d.role, d.status_at, r.state,
-       r.organisation AS referral_organisation, r.service, r.priority, r.chain, d.traceparent,
+       d.state = 'claimed' AS claimed, r.organisation AS referral_organisation, r.service, r.priority, r.chain,
+       d.traceparent,
        EXISTS (SELECT FROM alarms AS a WHERE a.authority_id = d.authority_id AND a.referral_id = d.referral_id
                AND a.acknowledged_at IS NULL) AS ringing
 FROM deliveries AS d JOIN referrals AS r USING (authority_id, referral_id)
@@ -207,13 +210,14 @@ async def write_status(
 
     Whoever speaks of a delivery has taken it, though its courier may never say so: it may have died in between.
     """
-    await connection.execute(
-        "INSERT INTO attempts (authority_id, delivery_id, attempt, fence, started_at, finished_at, outcome, detail)"
-        " SELECT authority_id, delivery_id, attempt, fence, least(updated_at, $3), $3, 'reported',"
-        " 'the organisation spoke of it before its courier did'"
-        " FROM deliveries WHERE authority_id = $1 AND delivery_id = $2 AND state = 'claimed' ON CONFLICT DO NOTHING",
-        *(waiting.authority_id, waiting.delivery_id, now),
-    )
+    if waiting.claimed:
+        await connection.execute(
+            "INSERT INTO attempts (authority_id, delivery_id, attempt, fence, started_at, finished_at, outcome, detail)"
+            " SELECT authority_id, delivery_id, attempt, fence, least(updated_at, $3), $3, 'reported',"
+            " 'the organisation spoke of it before its courier did'"
+            " FROM deliveries WHERE authority_id = $1 AND delivery_id = $2 ON CONFLICT DO NOTHING",
+            *(waiting.authority_id, waiting.delivery_id, now),
+        )
     await connection.execute(
         "UPDATE deliveries SET external_status = $3, status_at = $4, updated_at = $5, state = 'delivered',"
         " check_first = false, acknowledged_at = coalesce(acknowledged_at, $5), lease_until = NULL, claimed_by = NULL,"

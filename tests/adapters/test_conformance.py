@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from adapters.base import (
     Unavailable,
     Uncertain,
 )
+from adapters.elapsed import elapsed
 from adapters.sandbox.core import Mode, Scope
 from adapters.sandbox.tls import self_signed
 from tests.adapters.conformance import (
@@ -236,10 +236,10 @@ async def test_what_is_late_is_not_sent(case: Case) -> None:
             return
         await at.adapter.deliver(at.handover())  # with a connection that is kept, and one that is not
         for _ in range(2):
-            given = replace(at.handover(), send_by=time.monotonic() - 0.001)
+            given = replace(at.handover(), send_by=elapsed() - 0.001)
             assert type(await attempt(at.adapter, given)) is Unavailable
             assert at.ledger.effects(given.delivery_id) == 0
-        given = replace(given, send_by=time.monotonic() + 60)
+        given = replace(given, send_by=elapsed() + 60)
         assert refers_to(at, await at.adapter.deliver(given), given)
 
 

@@ -13,15 +13,8 @@ import pytest
 from aiohttp import web
 
 from adapters.base import ConfigurationError, Refused, Unavailable, Uncertain
-from adapters.http import (
-    Answer,
-    HttpClient,
-    HttpConnection,
-    TooLong,
-    check_url,
-    parse_retry_after,
-    read_connection,
-)
+from adapters.http import Answer, HttpClient, TooLong, parse_retry_after
+from adapters.http_connection import HttpConnection, check_url, read_connection
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)

@@ -23,7 +23,7 @@ from adapters.base import (
     Unavailable,
     Uncertain,
 )
-from adapters.http import read_connection
+from adapters.http_connection import read_connection
 from adapters.registry import make_adapter
 from adapters.rest import RestAdapter
 from adapters.rest_connection import RestConnection, signature

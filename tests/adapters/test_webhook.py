@@ -26,7 +26,7 @@ from adapters.base import (
     Unavailable,
     Uncertain,
 )
-from adapters.http import read_connection
+from adapters.http_connection import read_connection
 from adapters.registry import make_adapter
 from adapters.sandbox.core import Faults, Ledger, Lifecycle, Mode
 from adapters.sandbox.webhook import WebhookSandbox, make

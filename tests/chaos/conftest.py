@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import TEMPLATE
 from tests.conftest import _database as migrated_database
+
+
+def pytest_collection_modifyitems(items):
+    """A test here starts whole front doors and breaks them: it has longer than others, each wait having its own limit."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 import asyncpg
 
 from gateway.postgres_cluster import Cluster
-from tests.chaos.gateways import free_port
+from tests.chaos.gateways import PATIENCE, free_port
 
 _PASSWORD: Final = "chaos"
 
@@ -77,7 +77,7 @@ class Node:
                 start_new_session=True,
                 preexec_fn=self._cluster.become(die_with_us=True),  # noqa: PLW1509
             )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     await self.ask("SELECT 1")
@@ -169,7 +169,7 @@ async def standby_of(leader: Node, folder: Path) -> Node:
     )
     await node.start()
     await leader.ask("ALTER SYSTEM SET synchronous_standby_names = 'standby'", "SELECT pg_reload_conf()")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await leader.ask("SELECT sync_state FROM pg_stat_replication") != "sync":
             await asyncio.sleep(0.05)
     return node

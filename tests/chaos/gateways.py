@@ -18,6 +18,8 @@ import aiohttp
 from gateway import postgres_cluster
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+PATIENCE: Final = 150.0
+"""Seconds to wait for what must come. A quiet machine needs two or three; giving up soon would only tell of a busy one."""
 
 
 def free_port() -> int:
@@ -47,7 +49,7 @@ class Gateway:
             raise RuntimeError("the gateway is not running")
         return self._process.pid
 
-    async def start(self, within: float = 45.0) -> float:
+    async def start(self, within: float = PATIENCE) -> float:
         """Start it and wait until it is ready; the seconds that took."""
         began = time.monotonic()
         with self.log.open("ab") as log:
@@ -65,7 +67,7 @@ class Gateway:
         await self.ready(within)
         return time.monotonic() - began
 
-    async def ready(self, within: float = 45.0) -> None:
+    async def ready(self, within: float = PATIENCE) -> None:
         """Return once it answers that it is ready."""
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session,
@@ -104,6 +106,12 @@ class Gateway:
         """It goes on where it was."""
         if self._process is not None and self._process.poll() is None:
             os.kill(self.pid, signal.SIGCONT)
+
+    async def again(self, **settings: object) -> None:
+        """`kill -9`, and start with other settings."""
+        await self.kill()
+        self._environ |= {f"FRONT_DOOR_{name.upper()}": str(value) for name, value in settings.items()}
+        await self.start()
 
     async def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

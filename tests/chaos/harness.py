@@ -19,7 +19,7 @@ from gateway.store.keys import create_key
 from gateway.store.pool import Connection
 from routing_rules.door import Door
 from tests.chaos.checker import Report, check, read_effects
-from tests.chaos.gateways import Gateway
+from tests.chaos.gateways import PATIENCE, Gateway
 from tests.chaos.load import Load, Needs, needs_by_place
 from tests.chaos.rules import quick_rules
 from tests.chaos.town import SWIFT, ChaosTown, Stages
@@ -95,14 +95,19 @@ class World:
         finally:
             await connection.close()
 
-    def load(self, *, patience: float = 60.0, timeout: float = 10.0) -> Load:
-        """Callers of all gateways there are now, who wait `timeout` seconds for an answer before they try again."""
+    def load(self, *, needs: Needs | None = None, patience: float = PATIENCE, timeout: float = 10.0) -> Load:
+        """Callers of all gateways there are now, who wait `timeout` seconds for an answer before they try again.
+
+        They ask for everything that this world knows, or for `needs`.
+        """
         urls = [each.url for each in self.gateways]
-        load = Load(urls, self.keys, self.needs, patience=patience, timeout=timeout)
+        load = Load(
+            urls, self.keys, self.needs if needs is None else needs, patience=patience, timeout=timeout
+        )
         self.loads.append(load)
         return load
 
-    async def settled(self, within: float = 40.0, *, ended: bool = True) -> None:
+    async def settled(self, within: float = PATIENCE, *, ended: bool = True) -> None:
         """Return once nothing waits for the courier, and (`ended`) every organisation has ended what it took."""
         connection = await self.connect()
         worklists = [f"{authority}/{code}" for authority, code in self.town.worklists]
@@ -146,7 +151,7 @@ class World:
             name = "uncertain, left to a person" if row["state"] == "uncertain" else _RESOLVED[kind]
             report.figures[name] = report.figures.get(name, 0) + row["count"]
 
-    async def end(self, *, within: float = 40.0, ended: bool = True) -> Report:
+    async def end(self, *, within: float = PATIENCE, ended: bool = True) -> Report:
         """How every chaos test ends: all callers answered, all settled, the checker clean. Prints its figures."""
         for load in self.loads:
             load.must_be_answered(self.what_failed())
@@ -198,6 +203,7 @@ async def world(
     tls: Collection[str] = (),
     quick_ladder: bool = False,
     stages: Stages = SWIFT,
+    poll_interval: float = 0.3,
     **limits: float,
 ) -> AsyncIterator[World]:
     """Stand-ins and a database; gateways are added by the test.
@@ -211,7 +217,7 @@ async def world(
     (folder / "town").mkdir()
     rules = quick_rules(folder / "rules", quick_ladder=quick_ladder, **limits)
     door = load_door(Settings(rules_dir=rules), understand=False)
-    town = ChaosTown(folder / "town", door, stages=stages)
+    town = ChaosTown(folder / "town", door, stages=stages, poll_interval=poll_interval)
     await town.start()
     here = World(folder, rules, door, town, database_url)
     try:

@@ -17,6 +17,7 @@ import aiohttp
 from routing_rules.decision import Action, Facts
 from routing_rules.door import Door
 from tests.chaos.checker import Sent
+from tests.chaos.gateways import PATIENCE
 
 EXPECTED: Final = frozenset({201, 409, 503})
 """Taken; the first try is still being worked on; try again. Nothing else may ever be answered to a good request."""
@@ -61,7 +62,7 @@ class Load:
         keys: dict[str, str],
         needs: Needs,
         *,
-        patience: float = 60.0,
+        patience: float = PATIENCE,
         timeout: float = 10.0,
     ) -> None:
         self.sent: list[Sent] = []
@@ -101,7 +102,7 @@ class Load:
                 self._stop.set()
                 await asyncio.gather(*tasks)
 
-    async def more(self, count: int, *, within: float = 40.0) -> None:
+    async def more(self, count: int, *, within: float = PATIENCE) -> None:
         """Return once so many more requests were answered, however long this machine takes for them."""
         wanted = self.acknowledged + count
         async with asyncio.timeout(within):

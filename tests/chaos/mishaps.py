@@ -11,6 +11,7 @@ from typing import Final
 
 from adapters.base import Deduplication
 from adapters.sandbox.faults import Mode
+from tests.chaos.gateways import PATIENCE
 from tests.chaos.harness import World
 from tests.chaos.proxy import Fault, Kind
 
@@ -32,7 +33,7 @@ async def kill_a_gateway(world: World, chance: random.Random) -> str:
     gateway = chance.choice(world.gateways)
     await gateway.kill()
     await asyncio.sleep(chance.uniform(0, 1))
-    seconds = await gateway.start(90)
+    seconds = await gateway.start()
     return f"kill -9 of gateway {world.gateways.index(gateway) + 1}; ready again after {seconds:.1f} s"
 
 
@@ -51,7 +52,7 @@ async def kill_postgresql_twice(world: World, _: random.Random) -> str:
     for _again in range(2):
         os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
         await asyncio.sleep(0.5)
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE):
             while not await _answers(world):
                 await asyncio.sleep(0.1)
     return "kill -9 of PostgreSQL, and again as soon as it was back"
@@ -113,11 +114,18 @@ async def clock_jumps(world: World, chance: random.Random) -> str:
     return f"the wall clock jumps by {seconds} s and back"
 
 
-def in_turn(chance: random.Random) -> Iterator[Mishap]:
-    """All of them again and again; the ones that kill come between those that only hurt."""
-    deadly: list[Mishap] = [kill_a_gateway, freeze_a_gateway, kill_postgresql_twice, all_down, clock_jumps]
-    modes = [failing(mode) for mode in Mode if mode is not Mode.NONE]
-    hurting = [*modes, *(cut(fault) for fault in CUTS)]
+def in_turn(chance: random.Random) -> Iterator[tuple[str, Mishap]]:
+    """All of them, named, again and again; the ones that kill come between those that only hurt."""
+    deadly: list[tuple[str, Mishap]] = [
+        ("kill -9 of a gateway and its courier", kill_a_gateway),
+        ("a gateway frozen past its leases", freeze_a_gateway),
+        ("kill -9 of PostgreSQL, twice in a row", kill_postgresql_twice),
+        ("all back ends down", all_down),
+        ("the clock jumps by an hour or a day", clock_jumps),
+    ]
+    modes = [(f"half the back ends: {mode.value}", failing(mode)) for mode in Mode if mode is not Mode.NONE]
+    cuts = [(f"half the networks: {fault.kind.value}", cut(fault)) for fault in CUTS]
+    hurting = [*modes, *cuts]
     while True:
         chance.shuffle(hurting)
         for number, hurt in enumerate(hurting):

@@ -8,9 +8,15 @@ import pytest
 
 from adapters.base import Deduplication
 from adapters.sandbox.faults import Mode
+from tests.chaos.gateways import PATIENCE
 from tests.chaos.harness import world
 from tests.chaos.proxy import Fault, Kind
 
+_HOLD = """
+CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.due_at = ''2100-01-01''; RETURN NEW; END';
+CREATE TRIGGER hold BEFORE INSERT ON deliveries FOR EACH ROW EXECUTE FUNCTION hold();
+"""
+_LET_GO = "DROP TRIGGER hold ON deliveries; UPDATE deliveries SET due_at = now() WHERE due_at > '2099-01-01'"
 TIMEOUT = 1.0
 LONGER = 1.6
 """Seconds that a slow one takes: past the time limit, and before a look-up's no would be believed."""
@@ -59,7 +65,7 @@ async def test_the_network_to_every_back_end_fails(failing, cut):
     await failing.town.cut(cut)
     async with failing.load().running(rate=40) as load:
         await load.more(2 * len(failing.needs))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await connection.fetchval("SELECT count(*) FROM attempts") < before + len(failing.needs):
                 await asyncio.sleep(0.05)
     await connection.close()
@@ -74,7 +80,7 @@ async def test_without_trust_nothing_is_handed_over(failing):
     before = await connection.fetchval("SELECT count(*) FROM attempts WHERE detail = 'TLS failed'")
     effects = failing.effects()
     await failing.load().send(len(failing.needs))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (
             await connection.fetchval("SELECT count(*) FROM attempts WHERE detail = 'TLS failed'") == before
         ):
@@ -93,10 +99,14 @@ async def test_all_down_at_once_shifts_nothing(chaos_folder, database_url):
         await here.add_gateway()
         await here.load().send(len(here.needs))
         await here.settled()
-        await here.town.cut(Fault(kind=Kind.DOWN))
-        await here.load().send(len(here.needs))
         connection = await here.connect()
-        async with asyncio.timeout(40):
+        await here.town.cut(Fault(kind=Kind.DOWN))
+        await connection.execute(_HOLD)
+        await here.load().send(len(here.needs))
+        await connection.execute(
+            _LET_GO
+        )  # all are tried at once, so that all are known to be down before any gives up
+        async with asyncio.timeout(PATIENCE):
             while await connection.fetchval("SELECT max(attempt) FROM deliveries") <= limits["max_attempts"]:
                 await asyncio.sleep(0.1)
         await here.town.heal()

@@ -6,34 +6,37 @@ import asyncio
 
 import pytest
 
+from tests.chaos.gateways import PATIENCE
 from tests.chaos.harness import world
 
 MIDDLE = {"mode": "hang_after_accept", "delay": 5.0}
 """The organisation has it and does not say so: the worst moment for its courier to go."""
 
 
-async def until_it_holds(here, gateway, *, within=20):
-    """Wait until a gateway's courier holds claims; how many."""
+async def until_it_holds(here, gateway, *, arrived=False):
+    """Wait until a gateway's courier holds claims; with `arrived`, until a back end has one of them, too."""
     connection = await here.connect()
     try:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(PATIENCE):
             while True:
-                held = await connection.fetchval(
-                    "SELECT count(*) FROM deliveries WHERE state = 'claimed' AND claimed_by LIKE '%:' || $1",
+                rows = await connection.fetch(
+                    "SELECT authority_id, organisation, delivery_id::text FROM deliveries"
+                    " WHERE state = 'claimed' AND claimed_by LIKE '%:' || $1",
                     str(gateway.pid),
                 )
-                if held >= 3:
-                    return held
+                there = here.effects() if arrived else {}
+                if len(rows) >= 3 and (not arrived or any(tuple(row) in there for row in rows)):
+                    return
                 await asyncio.sleep(0.02)
     finally:
         await connection.close()
 
 
-async def until_taken_over(here, *, within=30):
+async def until_taken_over(here):
     """Wait until a claim that ran out was freed."""
     connection = await here.connect()
     try:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(PATIENCE):
             while not await connection.fetchval("SELECT count(*) FROM attempts WHERE outcome = 'expired'"):
                 await asyncio.sleep(0.05)
     finally:
@@ -65,14 +68,14 @@ async def test_a_courier_that_slept_past_its_lease_changes_nothing(chaos_folder,
         sleeper = await here.add_gateway()
         await here.town.fail("hang_after_accept", delay=1.0)
         sending = asyncio.create_task(load.send(60))
-        await until_it_holds(here, sleeper)
+        await until_it_holds(here, sleeper, arrived=True)
         sleeper.freeze()
         await until_taken_over(here)
         await here.town.heal()
         await sending
         await here.settled(ended=False)
         sleeper.thaw()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while "a claim was no longer ours" not in sleeper.log.read_text():
                 await asyncio.sleep(0.05)
         await here.end()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 
-import pytest
-
 from tests.chaos.database import address, primary, standby_of, through
 from tests.chaos.harness import world
 from tests.chaos.proxy import Fault, FaultProxy, Kind
@@ -21,7 +19,6 @@ CUTS = [
 ]
 
 
-@pytest.mark.timeout(180)
 async def test_the_network_to_the_database_fails_in_every_way(chaos_folder, database_url):
     """Slow, refused, swallowed, reset, in pieces, cut off: callers try again, and it is stored once."""
     async with (
@@ -39,7 +36,6 @@ async def test_the_network_to_the_database_fails_in_every_way(chaos_folder, data
         await here.end()
 
 
-@pytest.mark.timeout(180)
 async def test_a_failover_to_the_synchronous_standby_loses_nothing(chaos_folder):
     """The primary freezes with connections open; the standby, promoted, has all that was acknowledged, and it goes on."""
     chaos_folder.mkdir()
@@ -58,7 +54,7 @@ async def test_a_failover_to_the_synchronous_standby_loses_nothing(chaos_folder)
                 frozen = time.monotonic()
                 await standby.ask("SELECT pg_promote()")
                 here.database_url = standby.url
-                await load.more(30, within=30)  # a command's own limit would be 60 s
+                await load.more(30, within=50)  # a command's own limit would be 60 s
                 print(f"taking requests again {time.monotonic() - frozen:.1f} s after the primary froze")
                 await gateway.ready()
             await here.end()

@@ -11,9 +11,8 @@ import uuid
 import pytest
 
 from tests.chaos.disk import fill, small_disk
+from tests.chaos.gateways import PATIENCE
 from tests.chaos.harness import world
-
-pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ async def test_postgresql_killed_twice_in_a_row_is_started_again(house):
             await load.more(20)
             killed = server_pid(house)
             os.kill(killed, signal.SIGKILL)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while server_pid(house) in {None, killed}:
                     await asyncio.sleep(0.02)
         await gateway.ready()
@@ -72,6 +71,8 @@ def server_pid(here):
 
 async def test_a_jump_of_the_clock_neither_expires_leases_nor_puts_deliveries_off(house):
     """A day forwards, two days back: what is claimed stays claimed, what is due is delivered."""
+    (gateway,) = house.gateways
+    await gateway.again(lease_margin=120)  # so that no lease runs out because this machine is slow
     connection = await house.connect()
     expired = await connection.fetchval("SELECT count(*) FROM attempts WHERE outcome = 'expired'")
     wrong = house.embedded / "clock"
@@ -82,6 +83,7 @@ async def test_a_jump_of_the_clock_neither_expires_leases_nor_puts_deliveries_of
     await house.end()
     assert await connection.fetchval("SELECT count(*) FROM attempts WHERE outcome = 'expired'") == expired
     await connection.close()
+    await gateway.again(lease_margin=0.5)
 
 
 async def test_a_full_disk_is_said_and_survived(house):
@@ -104,9 +106,9 @@ async def test_a_full_disk_is_said_and_survived(house):
     await house.end()
 
 
-async def until_told_to_come_back(load, *, within=40):
+async def until_told_to_come_back(load):
     """Wait until callers are told 503 and nobody is told anything better for a second."""
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(PATIENCE):
         while True:
             before = load.acknowledged
             await asyncio.sleep(1)

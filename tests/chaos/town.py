@@ -28,7 +28,7 @@ class ChaosTown(Town):
     """The demo's town, with a hand on every back end."""
 
     def __init__(
-        self, folder: Path, door: Door, *, stages: Stages = SWIFT, poll_interval: float = 0.2
+        self, folder: Path, door: Door, *, stages: Stages = SWIFT, poll_interval: float = 0.3
     ) -> None:
         super().__init__(folder, door)
         self.ledgers = folder / "ledgers"

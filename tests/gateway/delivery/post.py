@@ -27,6 +27,15 @@ async def until(true):
         await asyncio.sleep(0.01)
 
 
+async def lapse(pool, clock, seconds):
+    """Let time pass for leases too, which run by the database's clock."""
+    clock.pass_(seconds)
+    await pool.execute(
+        "UPDATE deliveries SET lease_until = lease_until - make_interval(secs => $1) WHERE lease_until IS NOT NULL",
+        float(seconds),
+    )
+
+
 class Scripted:
     """An adapter that answers from a script: an error to raise, a receipt, or something to await first."""
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from adapters.base import Deduplication, Receipt, Refused, Unavailable, Uncertain
 from gateway.identifiers import uuid7
 from gateway.store.claims import take_back_expired
-from tests.gateway.delivery.post import Hang, Post, Scripted, until
+from tests.gateway.delivery.post import Hang, Post, Scripted, lapse, until
 
 DOWN = Unavailable("connection refused")
 LOST = Uncertain("the answer was lost")
@@ -209,7 +209,7 @@ async def test_a_courier_that_was_frozen_cannot_undo_what_the_next_one_did(
     await frozen.store(make())
     await frozen.courier.take_round()
     await hang.reached.wait()
-    clock.pass_(60)
+    await lapse(pool, clock, 60)
     awake = await open_post({"re": Scripted(Receipt(external_reference="NEW"))}, worker="awake")
     awake.courier._expired_looked_at -= 60
     await awake.round()
@@ -227,7 +227,7 @@ async def test_what_a_slow_courier_knows_counts_until_somebody_else_has_begun(op
     await post.store(make())
     await post.courier.take_round()
     await hang.reached.wait()
-    clock.pass_(60)
+    await lapse(post.pool, clock, 60)
     assert await take_back_expired(post.pool, clock.now()) == 1
     hang.go.set()
     await post.courier.settled()
@@ -373,7 +373,7 @@ async def test_what_does_not_finish_in_time_is_left_to_its_lease(pool, rules, cl
     async with post.courier.running(drain=0):
         await hang.reached.wait()
     assert await post.states() == {"re": "claimed"}
-    clock.pass_(60)
+    await lapse(pool, clock, 60)
     await take_back_expired(pool, clock.now())
     delivery = await post.delivery()
     assert (delivery["state"], delivery["check_first"]) == ("waiting", True)

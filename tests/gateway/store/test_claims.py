@@ -13,6 +13,7 @@ from gateway.model import DeliveryState, Priority
 from gateway.store.claims import Slot, claim, release, take_back_expired
 from gateway.store.outcomes import Ended, write_ended
 from gateway.store.writer import Writer
+from tests.gateway.delivery.post import lapse
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def store(pool):
 
 
 def slot(organisation="re", free=10, authority="barnet"):
-    return Slot(authority_id=authority, organisation=organisation, free=free, lease=timedelta(seconds=30))
+    return Slot(authority_id=authority, organisation=organisation, free=free, lease=timedelta(seconds=3000))
 
 
 def ended(clock, claimed, **changes):
@@ -98,7 +99,7 @@ async def test_a_courier_that_slept_past_its_lease_cannot_end_the_new_claim(pool
     """The fence rose; the late answer changes nothing, but is kept as an attempt."""
     await store(make())
     (late,) = await claim(pool, [slot()], clock.now(), "frozen")
-    clock.pass_(31)
+    await lapse(pool, clock, 3001)
     assert await take_back_expired(pool, clock.now()) == 1
     (fresh,) = await claim(pool, [slot()], clock.now(), "awake")
     assert (fresh.attempt, fresh.fence, fresh.check_first) == (2, 2, True)
@@ -112,8 +113,19 @@ async def test_a_lease_that_still_runs_is_not_taken(pool, store, make, clock):
     """Only what expired is freed."""
     await store(make())
     await claim(pool, [slot()], clock.now(), "w")
-    clock.pass_(29)
+    await lapse(pool, clock, 2000)
     assert await take_back_expired(pool, clock.now()) == 0
+
+
+async def test_couriers_whose_clocks_differ_agree_on_leases(pool, store, make, clock):
+    """A machine that is a week ahead, or behind, takes nothing from one that is at work, nor waits for one that died."""
+    await store(make())
+    await claim(pool, [slot()], clock.now(), "w")
+    for days in (7, -14):
+        clock.wall += timedelta(days=days)
+        assert await take_back_expired(pool, clock.now()) == 0
+    await lapse(pool, clock, 3001)
+    assert await take_back_expired(pool, clock.now()) == 1
 
 
 async def test_a_claim_given_back_costs_no_attempt(pool, store, make, clock):
